@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <infer/array.h>
+#include <infer/error.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALIGNMENT 64
+/* More than any tensor of a network that runs on one machine; keeps sums of sizes from wrapping. */
+#define MAX_ARRAY_SIZE ((gsize)1 << 40)
+
+static InferArray *
+array_alloc(InferType type, const InferDims *dims)
+{
+  InferArray *array = g_new0(InferArray, 1);
+
+  array->type = type;
+  array->dims = *dims;
+  g_atomic_ref_count_init(&array->ref_count);
+  return array;
+}
+
+static gboolean
+array_size(InferType type, const InferDims *dims, gsize *size, GError **error)
+{
+  g_autofree char *text = infer_dims_to_string(dims);
+  gint64 count = infer_dims_count(dims);
+
+  if (infer_type_bits(type) == 0) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
+                "an array of type %s cannot be made: elements have no fixed size",
+                infer_type_name(type));
+    return FALSE;
+  }
+  if (count < 0) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_SHAPE,
+                "an array of dimensions %s cannot be made: they are not constant or too large",
+                text);
+    return FALSE;
+  }
+  *size = infer_type_size(type, count);
+  if (*size > MAX_ARRAY_SIZE) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_MEMORY, "an array of %s %s is too large",
+                infer_type_name(type), text);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+InferArray *
+infer_array_new(InferType type, const InferDims *dims, GError **error)
+{
+  InferArray *array;
+  gpointer data;
+  gsize size, allocated;
+
+  if (!array_size(type, dims, &size, error))
+    return NULL;
+  allocated = MAX(size + (ALIGNMENT - size % ALIGNMENT) % ALIGNMENT, ALIGNMENT);
+  data = aligned_alloc(ALIGNMENT, allocated);
+  if (!data) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_MEMORY, "%" G_GSIZE_FORMAT " bytes cannot be had",
+                allocated);
+    return NULL;
+  }
+  memset(data, 0, allocated);
+  array = array_alloc(type, dims);
+  array->size = size;
+  array->data = data;
+  array->owner = g_bytes_new_with_free_func(data, size, free, data);
+  return array;
+}
+
+InferArray *
+infer_array_new_from_bytes(InferType type, const InferDims *dims, GBytes *bytes, GError **error)
+{
+  InferArray *array;
+  gsize size, have;
+  gconstpointer data = g_bytes_get_data(bytes, &have);
+
+  if (!array_size(type, dims, &size, error))
+    return NULL;
+  if (size != have) {
+    g_autofree char *text = infer_dims_to_string(dims);
+    g_set_error(error, INFER_ERROR, INFER_ERROR_SHAPE,
+                "%s %s takes %" G_GSIZE_FORMAT " bytes, but %" G_GSIZE_FORMAT " are there",
+                infer_type_name(type), text, size, have);
+    return NULL;
+  }
+  /* Evaluations read elements through typed pointers. */
+  if ((gsize)data % MAX(infer_type_bits(type) / 8, 1)) {
+    array = infer_array_new(type, dims, error);
+    if (array)
+      memcpy(array->data, data, size);
+    return array;
+  }
+  array = array_alloc(type, dims);
+  array->size = size;
+  array->data = (gpointer)data;
+  array->owner = g_bytes_ref(bytes);
+  return array;
+}
+
+InferArray *
+infer_array_new_view(InferType type, const InferDims *dims, gpointer data)
+{
+  InferArray *array = array_alloc(type, dims);
+
+  array->size = infer_type_size(type, infer_dims_count(dims));
+  array->data = data;
+  return array;
+}
+
+InferArray *
+infer_array_new_float(float value)
+{
+  const InferDims scalar = INFER_DIMS_SCALAR;
+  InferArray *array = infer_array_new(INFER_TYPE_FLOAT, &scalar, NULL);
+
+  *(float *)array->data = value;
+  return array;
+}
+
+InferArray *
+infer_array_new_int64s(const gint64 *values, gsize n)
+{
+  const InferDims dims = INFER_DIMS((gint64)n);
+  InferArray *array = infer_array_new(INFER_TYPE_INT64, &dims, NULL);
+
+  if (n)
+    memcpy(array->data, values, n * sizeof(gint64));
+  return array;
+}
+
+InferArray *
+infer_array_ref(InferArray *array)
+{
+  g_atomic_ref_count_inc(&array->ref_count);
+  return array;
+}
+
+void
+infer_array_unref(InferArray *array)
+{
+  if (!g_atomic_ref_count_dec(&array->ref_count))
+    return;
+  g_clear_pointer(&array->owner, g_bytes_unref);
+  g_free(array);
+}
+
+gint64
+infer_array_count(const InferArray *array)
+{
+  return infer_dims_count(&array->dims);
+}
+
+static double
+half_to_double(guint16 half)
+{
+  int exponent = (half >> 10) & 31;
+  int mantissa = half & 1023;
+  double value;
+
+  if (exponent == 31)
+    value = mantissa ? NAN : INFINITY;
+  else if (exponent == 0)
+    value = ldexp(mantissa, -24);
+  else
+    value = ldexp(mantissa + 1024, exponent - 25);
+  return half & 0x8000 ? -value : value;
+}
+
+static double
+bfloat_to_double(guint16 bits)
+{
+  guint32 wide = (guint32)bits << 16;
+  float value;
+
+  memcpy(&value, &wide, sizeof value);
+  return value;
+}
+
+static gint64
+double_to_int(double value)
+{
+  if (isnan(value))
+    return 0;
+  if (value >= 9223372036854775808.0)
+    return G_MAXINT64;
+  if (value <= -9223372036854775808.0)
+    return G_MININT64;
+  return (gint64)value;
+}
+
+gint64
+infer_array_get_int(const InferArray *array, gsize index)
+{
+  switch (array->type) {
+  case INFER_TYPE_INT64:
+    return ((const gint64 *)array->data)[index];
+  case INFER_TYPE_UINT64: {
+    guint64 value = ((const guint64 *)array->data)[index];
+    return value > G_MAXINT64 ? G_MAXINT64 : (gint64)value;
+  }
+  case INFER_TYPE_INT32:
+    return ((const gint32 *)array->data)[index];
+  case INFER_TYPE_UINT32:
+    return ((const guint32 *)array->data)[index];
+  default:
+    return double_to_int(infer_array_get_double(array, index));
+  }
+}
+
+double
+infer_array_get_double(const InferArray *array, gsize index)
+{
+  switch (array->type) {
+  case INFER_TYPE_FLOAT:
+    return ((const float *)array->data)[index];
+  case INFER_TYPE_DOUBLE:
+    return ((const double *)array->data)[index];
+  case INFER_TYPE_FLOAT16:
+    return half_to_double(((const guint16 *)array->data)[index]);
+  case INFER_TYPE_BFLOAT16:
+    return bfloat_to_double(((const guint16 *)array->data)[index]);
+  case INFER_TYPE_UINT8:
+  case INFER_TYPE_BOOL:
+    return ((const guint8 *)array->data)[index];
+  case INFER_TYPE_INT8:
+    return ((const gint8 *)array->data)[index];
+  case INFER_TYPE_UINT16:
+    return ((const guint16 *)array->data)[index];
+  case INFER_TYPE_INT16:
+    return ((const gint16 *)array->data)[index];
+  case INFER_TYPE_UINT32:
+    return ((const guint32 *)array->data)[index];
+  case INFER_TYPE_INT32:
+    return ((const gint32 *)array->data)[index];
+  case INFER_TYPE_UINT64:
+    return (double)((const guint64 *)array->data)[index];
+  case INFER_TYPE_INT64:
+    return (double)((const gint64 *)array->data)[index];
+  default:
+    return 0;
+  }
+}
+
+#define STORE_INT(ctype, low, high)                                                                \
+  ((ctype *)array->data)[index] = (ctype)CLAMP(double_to_int(value), (gint64)low, (gint64)high)
+
+void
+infer_array_set_double(InferArray *array, gsize index, double value)
+{
+  switch (array->type) {
+  case INFER_TYPE_FLOAT:
+    ((float *)array->data)[index] = (float)value;
+    break;
+  case INFER_TYPE_DOUBLE:
+    ((double *)array->data)[index] = value;
+    break;
+  case INFER_TYPE_BOOL:
+    ((guint8 *)array->data)[index] = value != 0;
+    break;
+  case INFER_TYPE_UINT8:
+    STORE_INT(guint8, 0, G_MAXUINT8);
+    break;
+  case INFER_TYPE_INT8:
+    STORE_INT(gint8, G_MININT8, G_MAXINT8);
+    break;
+  case INFER_TYPE_UINT16:
+    STORE_INT(guint16, 0, G_MAXUINT16);
+    break;
+  case INFER_TYPE_INT16:
+    STORE_INT(gint16, G_MININT16, G_MAXINT16);
+    break;
+  case INFER_TYPE_UINT32:
+    STORE_INT(guint32, 0, G_MAXUINT32);
+    break;
+  case INFER_TYPE_INT32:
+    STORE_INT(gint32, G_MININT32, G_MAXINT32);
+    break;
+  case INFER_TYPE_UINT64:
+    ((guint64 *)array->data)[index] = value <= 0 || isnan(value)         ? 0
+                                      : value >= 18446744073709551616.0 ? G_MAXUINT64
+                                                                         : (guint64)value;
+    break;
+  case INFER_TYPE_INT64:
+    ((gint64 *)array->data)[index] = double_to_int(value);
+    break;
+  default:
+    break;
+  }
+}

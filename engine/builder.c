@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <infer/builder.h>
+#include <infer/context.h>
+#include "engine-private.h"
+#include "passes/passes.h"
+
+#include <string.h>
+
+/* Runs that are timed for the plan's record, after one that warms up. */
+#define TIMED_RUNS 3
+
+struct _InferBuilder {
+  GObject parent;
+
+  char *device;
+  guint threads;
+  guint max_batch;
+  gboolean verify;
+  gboolean fusion;
+  InferProgressFunc progress;
+  gpointer progress_data;
+  GDestroyNotify progress_destroy;
+};
+
+G_DEFINE_FINAL_TYPE(InferBuilder, infer_builder, G_TYPE_OBJECT)
+
+static void
+infer_builder_init(InferBuilder *self)
+{
+  self->device = g_strdup("auto");
+  self->max_batch = 1;
+  self->verify = TRUE;
+  self->fusion = TRUE;
+}
+
+static void
+infer_builder_finalize(GObject *object)
+{
+  InferBuilder *self = INFER_BUILDER(object);
+
+  infer_builder_set_progress(self, NULL, NULL, NULL);
+  g_free(self->device);
+  G_OBJECT_CLASS(infer_builder_parent_class)->finalize(object);
+}
+
+static void
+infer_builder_class_init(InferBuilderClass *klass)
+{
+  G_OBJECT_CLASS(klass)->finalize = infer_builder_finalize;
+}
+
+InferBuilder *
+infer_builder_new(void)
+{
+  return g_object_new(INFER_TYPE_BUILDER, NULL);
+}
+
+void
+infer_builder_set_device(InferBuilder *self, const char *device)
+{
+  g_free(self->device);
+  self->device = g_strdup(device ? device : "auto");
+}
+
+void
+infer_builder_set_threads(InferBuilder *self, guint threads)
+{
+  self->threads = threads;
+}
+
+void
+infer_builder_set_max_batch(InferBuilder *self, guint max_batch)
+{
+  self->max_batch = CLAMP(max_batch, 1, 65536);
+}
+
+void
+infer_builder_set_verify(InferBuilder *self, gboolean verify)
+{
+  self->verify = verify;
+}
+
+void
+infer_builder_set_fusion(InferBuilder *self, gboolean fusion)
+{
+  self->fusion = fusion;
+}
+
+void
+infer_builder_set_progress(InferBuilder *self, InferProgressFunc func, gpointer user_data,
+                           GDestroyNotify destroy)
+{
+  if (self->progress_destroy)
+    self->progress_destroy(self->progress_data);
+  self->progress = func;
+  self->progress_data = user_data;
+  self->progress_destroy = destroy;
+}
+
+static gboolean
+report(InferBuilder *self, const char *stage, double fraction, GCancellable *cancellable,
+       GError **error)
+{
+  if (self->progress)
+    self->progress(stage, fraction, self->progress_data);
+  return !g_cancellable_set_error_if_cancelled(cancellable, error);
+}
+
+/* The batch gets its range; every other open dimension is built at the value to tune for. */
+static gboolean
+fix_symbols(InferBuilder *self, InferNetwork *network, GError **error)
+{
+  gboolean open[INFER_MAX_DIMS * 8] = {FALSE};
+  guint n = infer_network_get_n_symbols(network);
+
+  if (n > G_N_ELEMENTS(open)) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
+                "the network has %u open dimensions, at most %u are supported", n,
+                (guint)G_N_ELEMENTS(open));
+    return FALSE;
+  }
+  for (guint i = 0; i < n; i++) {
+    const InferSymbol *symbol = infer_network_get_symbol(network, i);
+    open[i] = g_str_equal(symbol->name, "batch");
+    if (!open[i])
+      continue;
+    if (symbol->max < self->max_batch) {
+      g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                  "a batch of %u was asked for, the network takes at most %" G_GINT64_FORMAT,
+                  self->max_batch, symbol->max);
+      return FALSE;
+    }
+    infer_network_set_symbol_range(network, "batch", 1, self->max_batch, self->max_batch, NULL);
+  }
+  for (guint i = 0; i < infer_network_get_n_inputs(network); i++) {
+    InferDims *dims = &infer_network_get_input(network, i)->dims;
+    for (gint k = 0; k < dims->n; k++)
+      if (INFER_DIM_IS_SYMBOL(dims->d[k]) && !open[INFER_DIM_SYMBOL_INDEX(dims->d[k])])
+        dims->d[k] = infer_network_get_symbol(network, INFER_DIM_SYMBOL_INDEX(dims->d[k]))->opt;
+  }
+  return TRUE;
+}
+
+static gboolean
+check_network(InferNetwork *network, GError **error)
+{
+  if (infer_network_get_n_outputs(network) > 0)
+    return infer_network_validate(network, error);
+  g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+              "the network has no output; mark one with infer_network_mark_output()");
+  return FALSE;
+}
+
+static InferEngine *
+make_engine(InferBuilder *self, InferNetwork *source_network, const char *source,
+            GCancellable *cancellable, GError **error)
+{
+  g_autoptr(InferDevice) device = infer_device_open(self->device, self->threads, error);
+  g_autoptr(InferNetwork) network = NULL;
+  InferProgram *program;
+
+  if (!device || !check_network(source_network, error) ||
+      !report(self, "passes", 0, cancellable, error))
+    return NULL;
+  network = infer_network_copy(source_network);
+  if (!fix_symbols(self, network, error) || !infer_passes_run(network, cancellable, error) ||
+      !report(self, "fusion", 0.1, cancellable, error))
+    return NULL;
+  program = infer_lower(network, device, self->fusion, error);
+  return program ? infer_engine_new(program, device, source, error) : NULL;
+}
+
+static gboolean
+time_batch(InferEngine *engine, InferContext *context, guint batch, GError **error)
+{
+  InferTiming timing = {.batch = batch, .nanoseconds = G_MAXUINT64};
+  g_autoptr(GRand) random = g_rand_new_with_seed(1);
+
+  if (!infer_context_set_batch(context, batch, error))
+    return FALSE;
+  for (guint i = 0; i < infer_network_get_n_inputs(engine->program->network); i++) {
+    const InferTensor *input = infer_network_get_input(engine->program->network, i);
+    InferDims dims;
+    gpointer data = infer_context_map(context, input->name, NULL, error);
+
+    if (!data || !infer_context_get_dims(context, input->name, &dims, error))
+      return FALSE;
+    if (!input->initial)
+      infer_fill_random(engine, input, &dims, data, random);
+  }
+  for (guint i = 0; i <= TIMED_RUNS; i++) {
+    gint64 before = g_get_monotonic_time();
+    if (!infer_context_run(context, error))
+      return FALSE;
+    if (i)
+      timing.nanoseconds =
+          MIN(timing.nanoseconds, (guint64)(g_get_monotonic_time() - before) * 1000);
+  }
+  g_array_append_val(engine->timings, timing);
+  return TRUE;
+}
+
+/* Prepares the sizes that are worth having in the plan, which packs their weights. */
+static gboolean
+prepare_sizes(InferBuilder *self, InferEngine *engine, GCancellable *cancellable, GError **error)
+{
+  g_autoptr(InferContext) context = infer_context_new(engine, error);
+  guint size = 1, n = 0;
+
+  if (!context)
+    return FALSE;
+  for (; size; size = infer_engine_next_size(engine, size)) {
+    if (!time_batch(engine, context, size, error) ||
+        !report(self, "prepare", 0.2 + 0.4 * ++n / (1 + g_bit_storage(engine->max_batch)),
+                cancellable, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+InferEngine *
+infer_builder_build(InferBuilder *self, InferNetwork *network, const char *source,
+                    GCancellable *cancellable, GError **error)
+{
+  g_autoptr(InferEngine) engine = make_engine(self, network, source, cancellable, error);
+
+  if (!engine || !prepare_sizes(self, engine, cancellable, error))
+    return NULL;
+  if (self->verify && (!report(self, "verify", 0.6, cancellable, error) ||
+                       !infer_verify(engine, cancellable, error)))
+    return NULL;
+  if (!report(self, "done", 1, cancellable, error))
+    return NULL;
+  return g_steal_pointer(&engine);
+}

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <infer/context.h>
+#include "engine-private.h"
+
+#include <string.h>
+
+/* The image input, where the model info names one that looks like one. */
+typedef struct {
+  const InferTensor *tensor;
+  gint axis_h, axis_w, axis_c;
+} ImageInput;
+
+struct _InferContext {
+  GObject parent;
+
+  InferEngine *engine;
+  InferStream *stream;
+  GHashTable *prepared; /* batch -> InferPrepared */
+  InferPrepared *current;
+  guint batch;
+  guint8 *memory;
+  gsize memory_size;
+  InferArray **defaults; /* per input: contents of optional ones */
+
+  ImageInput image;
+  InferFrame *frames; /* of the job under way, max_batch of them */
+  guint n_frames;
+
+  gboolean profiling;
+  guint64 *times; /* per step */
+};
+
+G_DEFINE_FINAL_TYPE(InferContext, infer_context, G_TYPE_OBJECT)
+
+static const InferBackend *
+backend_of(InferContext *self)
+{
+  return self->engine->device->backend;
+}
+
+static void
+infer_context_init(InferContext *self)
+{
+  self->prepared =
+      g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, infer_prepared_free);
+}
+
+static void
+infer_context_finalize(GObject *object)
+{
+  InferContext *self = INFER_CONTEXT(object);
+
+  if (self->stream) {
+    backend_of(self)->stream_sync(self->stream, NULL);
+    backend_of(self)->stream_free(self->stream);
+  }
+  g_hash_table_unref(self->prepared);
+  if (self->memory)
+    backend_of(self)->free(self->engine->device, self->memory);
+  if (self->defaults)
+    for (guint i = 0; i < infer_network_get_n_inputs(self->engine->program->network); i++)
+      g_clear_pointer(&self->defaults[i], infer_array_unref);
+  g_free(self->defaults);
+  g_free(self->frames);
+  g_free(self->times);
+  g_clear_object(&self->engine);
+  G_OBJECT_CLASS(infer_context_parent_class)->finalize(object);
+}
+
+static void
+infer_context_class_init(InferContextClass *klass)
+{
+  G_OBJECT_CLASS(klass)->finalize = infer_context_finalize;
+}
+
+static InferNetwork *
+network_of(InferContext *self)
+{
+  return self->engine->program->network;
+}
+
+static void
+find_image(InferContext *self)
+{
+  const char *name = infer_model_info_get_input(self->engine->info);
+  InferTensor *tensor = name ? infer_network_find_tensor(network_of(self), name) : NULL;
+  const InferDims *dims;
+
+  if (!tensor || !tensor->is_input || tensor->dims.n != 4 ||
+      (tensor->type != INFER_TYPE_FLOAT && tensor->type != INFER_TYPE_UINT8))
+    return;
+  dims = &tensor->dims;
+  for (gint i = 1; i < 4; i++)
+    if (dims->d[i] <= 0)
+      return;
+  self->image.tensor = tensor;
+  if (dims->d[1] != 1 && dims->d[1] != 3 && (dims->d[3] == 1 || dims->d[3] == 3)) {
+    self->image.axis_h = 1, self->image.axis_w = 2, self->image.axis_c = 3;
+  } else if (dims->d[1] == 1 || dims->d[1] == 3) {
+    self->image.axis_c = 1, self->image.axis_h = 2, self->image.axis_w = 3;
+  } else {
+    self->image.tensor = NULL;
+  }
+}
+
+static gboolean
+copy_defaults(InferContext *self, GError **error)
+{
+  guint n = infer_network_get_n_inputs(network_of(self));
+
+  self->defaults = g_new0(InferArray *, n + 1);
+  for (guint i = 0; i < n; i++) {
+    const InferArray *initial = infer_network_get_input(network_of(self), i)->initial;
+    if (!initial)
+      continue;
+    self->defaults[i] = infer_array_new(initial->type, &initial->dims, error);
+    if (!self->defaults[i])
+      return FALSE;
+    memcpy(self->defaults[i]->data, initial->data, initial->size);
+  }
+  return TRUE;
+}
+
+InferContext *
+infer_context_new(InferEngine *engine, GError **error)
+{
+  g_autoptr(InferContext) self = g_object_new(INFER_TYPE_CONTEXT, NULL);
+
+  self->engine = g_object_ref(engine);
+  self->times = g_new0(guint64, engine->program->steps->len + 1);
+  self->frames = g_new0(InferFrame, engine->max_batch);
+  self->stream = backend_of(self)->stream_new(engine->device, error);
+  if (!self->stream || !copy_defaults(self, error))
+    return NULL;
+  find_image(self);
+  return g_steal_pointer(&self);
+}
+
+InferEngine *
+infer_context_get_engine(InferContext *self)
+{
+  return self->engine;
+}
+
+/* --- shapes --- */
+
+static gboolean
+grow_memory(InferContext *self, gsize size, GError **error)
+{
+  guint8 *memory;
+
+  if (size <= self->memory_size)
+    return TRUE;
+  memory = backend_of(self)->alloc(self->engine->device, size, error);
+  if (!memory)
+    return FALSE;
+  if (self->memory)
+    backend_of(self)->free(self->engine->device, self->memory);
+  self->memory = memory;
+  self->memory_size = size;
+  self->current = NULL; /* its pointers are gone */
+  return TRUE;
+}
+
+static InferPrepared *
+get_prepared(InferContext *self, guint batch, GError **error)
+{
+  guint size;
+  InferPrepared *prepared;
+
+  if (batch < 1 || batch > self->engine->max_batch) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "a batch of %u cannot be run: the plan was built for 1 to %u", batch,
+                self->engine->max_batch);
+    return NULL;
+  }
+  size = infer_engine_round_batch(self->engine, batch);
+  prepared = g_hash_table_lookup(self->prepared, GUINT_TO_POINTER(size));
+  if (prepared)
+    return prepared;
+  prepared = infer_prepared_new(self->engine->program, self->engine->device, self->engine->packs,
+                                self->engine->batch_symbol, size, FALSE, error);
+  if (!prepared)
+    return NULL;
+  if (!grow_memory(self, prepared->memory_size, error)) {
+    infer_prepared_free(prepared);
+    return NULL;
+  }
+  g_hash_table_insert(self->prepared, GUINT_TO_POINTER(size), prepared);
+  return prepared;
+}
+
+gboolean
+infer_context_prepare(InferContext *self, guint batch, GError **error)
+{
+  InferPrepared *current = self->current;
+
+  if (!get_prepared(self, batch, error))
+    return FALSE;
+  /* Growing the memory moved the current batch's as well. */
+  return !current || self->current || infer_context_set_batch(self, self->batch, error);
+}
+
+static void
+write_defaults(InferContext *self)
+{
+  for (guint i = 0; i < infer_network_get_n_inputs(network_of(self)); i++)
+    if (self->defaults[i])
+      memcpy(infer_prepared_data(self->current, infer_network_get_input(network_of(self), i),
+                                 self->memory),
+             self->defaults[i]->data, self->defaults[i]->size);
+}
+
+gboolean
+infer_context_set_batch(InferContext *self, guint batch, GError **error)
+{
+  InferPrepared *prepared = get_prepared(self, batch, error);
+
+  if (!prepared)
+    return FALSE;
+  self->batch = batch;
+  if (self->current == prepared)
+    return TRUE;
+  self->current = prepared;
+  infer_prepared_set_base(prepared, self->memory);
+  write_defaults(self);
+  return TRUE;
+}
+
+guint
+infer_context_get_batch(InferContext *self)
+{
+  return self->current ? self->batch : 0;
+}
+
+static const InferTensor *
+find_binding(InferContext *self, const char *name, GError **error)
+{
+  const InferTensor *tensor = name ? infer_network_find_tensor(network_of(self), name) : NULL;
+
+  if (!self->current) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_STATE, "no batch is set yet");
+    return NULL;
+  }
+  if (tensor && (tensor->is_input || tensor->is_output))
+    return tensor;
+  g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT, "the plan has no input or output '%s'",
+              name ? name : "(null)");
+  return NULL;
+}
+
+/* Whether a tensor has a row for each frame. */
+static gboolean
+has_rows(InferContext *self, const InferTensor *tensor)
+{
+  return self->engine->batch_symbol && tensor->dims.n > 0 &&
+         tensor->dims.d[0] == self->engine->batch_symbol;
+}
+
+/* An output may have lost the symbol on its way; what is prepared for @batch rows has them first. */
+static gboolean
+output_has_rows(InferContext *self, const InferTensor *tensor)
+{
+  return self->engine->batch_symbol && tensor->is_output && tensor->dims.n > 0 &&
+         tensor->dims.d[0] < 0 &&
+         self->current->buffers[tensor->index].dims.d[0] == self->current->batch;
+}
+
+gboolean
+infer_context_get_dims(InferContext *self, const char *name, InferDims *dims, GError **error)
+{
+  const InferTensor *tensor = find_binding(self, name, error);
+
+  if (!tensor)
+    return FALSE;
+  *dims = self->current->buffers[tensor->index].dims;
+  if (has_rows(self, tensor) || output_has_rows(self, tensor))
+    dims->d[0] = self->batch;
+  return TRUE;
+}
+
+gpointer
+infer_context_map(InferContext *self, const char *name, gsize *size, GError **error)
+{
+  const InferTensor *tensor = find_binding(self, name, error);
+  InferDims dims;
+
+  if (!tensor || !infer_context_get_dims(self, name, &dims, error))
+    return NULL;
+  if (size)
+    *size = infer_type_size(tensor->type, infer_dims_count(&dims));
+  return infer_prepared_data(self->current, tensor, self->memory);
+}
+
+gboolean
+infer_context_set_scalar(InferContext *self, const char *name, double value)
+{
+  for (guint i = 0; i < infer_network_get_n_inputs(network_of(self)); i++) {
+    const InferTensor *tensor = infer_network_get_input(network_of(self), i);
+
+    if (!g_str_equal(tensor->name, name) || !self->defaults[i] ||
+        infer_array_count(self->defaults[i]) != 1)
+      continue;
+    infer_array_set_double(self->defaults[i], 0, value);
+    if (self->current)
+      memcpy(infer_prepared_data(self->current, tensor, self->memory), self->defaults[i]->data,
+             self->defaults[i]->size);
+    return TRUE;
+  }
+  return FALSE;
+}
+
+/* --- runs --- */
+
+static gboolean
+run_frames(gpointer data, InferStream *stream, GError **error)
+{
+  InferContext *self = data;
+  const InferTensor *tensor = self->image.tensor;
+  const InferBuffer *buffer = &self->current->buffers[tensor->index];
+  InferImageTarget target = {
+      .data = infer_prepared_data(self->current, tensor, self->memory),
+      .type = tensor->type,
+      .width = (guint)buffer->dims.d[self->image.axis_w],
+      .height = (guint)buffer->dims.d[self->image.axis_h],
+      .channels = (guint)buffer->dims.d[self->image.axis_c],
+      .stride_n = buffer->strides[0],
+      .stride_c = buffer->strides[self->image.axis_c],
+      .stride_y = buffer->strides[self->image.axis_h],
+      .stride_x = buffer->strides[self->image.axis_w],
+  };
+
+  return backend_of(self)->preprocess(stream, self->frames, self->n_frames,
+                                      infer_model_info_get_preprocess(self->engine->info), &target,
+                                      error);
+}
+
+gboolean
+infer_context_enqueue_frames(InferContext *self, const InferFrame *frames, guint n_frames,
+                             InferPlacement *placements, GError **error)
+{
+  const InferPreprocess *pre = infer_model_info_get_preprocess(self->engine->info);
+
+  if (!self->current || n_frames > self->batch) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_STATE, "%u frames do not fit a batch of %u",
+                n_frames, self->current ? self->batch : 0);
+    return FALSE;
+  }
+  if (!self->image.tensor) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
+                "the model has no image input: none is named in its model info that is float or "
+                "uint8 of 4 dimensions with 1 or 3 channels; name it in a .modelinfo file");
+    return FALSE;
+  }
+  for (guint i = 0; i < n_frames; i++) {
+    if (!infer_frame_validate(&frames[i], error))
+      return FALSE;
+    self->frames[i] = frames[i];
+    if (placements)
+      placements[i] =
+          infer_frame_place(&frames[i], pre, (guint)self->image.tensor->dims.d[self->image.axis_w],
+                            (guint)self->image.tensor->dims.d[self->image.axis_h]);
+  }
+  self->n_frames = n_frames;
+  return backend_of(self)->stream_run(self->stream, run_frames, self, error);
+}
+
+/* Rows that the batch does not fill hold zeros, so that their results are the same every time. */
+static void
+zero_unused_rows(InferContext *self)
+{
+  if (self->batch == self->current->batch)
+    return;
+  for (guint i = 0; i < infer_network_get_n_inputs(network_of(self)); i++) {
+    const InferTensor *tensor = infer_network_get_input(network_of(self), i);
+    gsize row;
+
+    if (!has_rows(self, tensor))
+      continue;
+    row = infer_buffer_size(&self->current->buffers[tensor->index]) / self->current->batch;
+    memset((guint8 *)infer_prepared_data(self->current, tensor, self->memory) + row * self->batch,
+           0, row * (self->current->batch - self->batch));
+  }
+}
+
+static gboolean
+run_steps(gpointer data, InferStream *stream, GError **error)
+{
+  InferContext *self = data;
+  const InferPrepared *prepared = self->current;
+  guint64 (*now)(InferStream *) = self->profiling ? backend_of(self)->stream_time : NULL;
+  guint64 before = now ? now(stream) : 0;
+
+  zero_unused_rows(self);
+  for (guint i = 0; i < prepared->n_steps; i++) {
+    if (!infer_prepared_run_step(prepared, i, self->memory, stream, error)) {
+      const InferStep *step = prepared->program->steps->pdata[i];
+      g_prefix_error(error, "step '%s': ", step->name);
+      return FALSE;
+    }
+    if (now) {
+      guint64 after = now(stream);
+      self->times[i] = after - before;
+      before = after;
+    }
+  }
+  return TRUE;
+}
+
+gboolean
+infer_context_enqueue(InferContext *self, GError **error)
+{
+  if (!self->current) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_STATE,
+                "nothing is prepared; call infer_context_set_batch() first");
+    return FALSE;
+  }
+  return backend_of(self)->stream_run(self->stream, run_steps, self, error);
+}
+
+gboolean
+infer_context_synchronize(InferContext *self, GError **error)
+{
+  return backend_of(self)->stream_sync(self->stream, error);
+}
+
+gboolean
+infer_context_run(InferContext *self, GError **error)
+{
+  return infer_context_enqueue(self, error) && infer_context_synchronize(self, error);
+}
+
+void
+infer_context_set_profiling(InferContext *self, gboolean profiling)
+{
+  self->profiling = profiling;
+}
+
+gboolean
+infer_context_get_step_time(InferContext *self, guint index, InferStepTime *time)
+{
+  const GPtrArray *steps = self->engine->program->steps;
+  const InferStep *step;
+
+  if (index >= steps->len)
+    return FALSE;
+  step = steps->pdata[index];
+  time->name = step->name;
+  time->implementation = step->impl ? step->impl->name : "view";
+  time->nanoseconds = self->times[index];
+  return TRUE;
+}
+
+gsize
+infer_context_get_memory_size(InferContext *self, gsize *tensors_size)
+{
+  if (tensors_size)
+    *tensors_size = self->current ? self->current->tensors_size : 0;
+  return self->current ? self->current->memory_size : 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <infer/engine.h>
+#include "prepare.h"
+
+G_BEGIN_DECLS
+
+/** What was measured of a batch when the engine was built. */
+typedef struct {
+  guint batch;
+  guint64 nanoseconds;
+} InferTiming;
+
+struct _InferEngine {
+  GObject parent;
+
+  InferProgram *program;
+  InferDevice *device;
+  InferPacks *packs;
+  InferModelInfo *info;
+  char *source;        /* what the network was made from */
+  gint64 batch_symbol; /* the dimension, or 0 where the batch is fixed */
+  guint max_batch;
+  GArray *bindings;    /* InferBinding */
+  GArray *timings;     /* InferTiming */
+};
+
+/** Takes the program; finds the bindings. */
+InferEngine *infer_engine_new(InferProgram *program, InferDevice *device, const char *source,
+                              GError **error);
+
+/** The batch that is prepared to run @batch rows: small ones exactly, larger ones in steps, so
+ *  that a changing number of streams does not prepare each number. */
+guint infer_engine_round_batch(InferEngine *engine, guint batch);
+
+/** The largest prepared size not above the maximum; calls @func for each size that is worth
+ *  preparing in advance. */
+guint infer_engine_next_size(InferEngine *engine, guint size);
+
+/* The plan file (plan.c). */
+GBytes *infer_plan_write(InferEngine *engine, GError **error);
+InferEngine *infer_plan_read(GBytes *bytes, const char *source, const char *device, guint threads,
+                             GError **error);
+
+/** Compares every step of a batch of one with its nodes' eval, on random inputs. */
+gboolean infer_verify(InferEngine *engine, GCancellable *cancellable, GError **error);
+
+/** Random contents that suit a network's input: pixels in the range of the model info, else
+ *  uniform numbers of 0..1 (small integers for integer types). */
+void infer_fill_random(InferEngine *engine, const InferTensor *input, const InferDims *dims,
+                       gpointer data, GRand *random);
+
+G_END_DECLS

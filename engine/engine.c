@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "engine-private.h"
+
+#include <errno.h>
+#include <string.h>
+
+G_DEFINE_FINAL_TYPE(InferEngine, infer_engine, G_TYPE_OBJECT)
+
+static void
+infer_engine_init(InferEngine *self)
+{
+  self->packs = infer_packs_new();
+  self->bindings = g_array_new(FALSE, TRUE, sizeof(InferBinding));
+  self->timings = g_array_new(FALSE, TRUE, sizeof(InferTiming));
+}
+
+static void
+infer_engine_finalize(GObject *object)
+{
+  InferEngine *self = INFER_ENGINE(object);
+
+  g_clear_pointer(&self->program, infer_program_free);
+  g_clear_pointer(&self->packs, infer_packs_free);
+  g_clear_pointer(&self->device, infer_device_unref);
+  g_clear_object(&self->info);
+  g_array_unref(self->bindings);
+  g_array_unref(self->timings);
+  g_free(self->source);
+  G_OBJECT_CLASS(infer_engine_parent_class)->finalize(object);
+}
+
+static void
+infer_engine_class_init(InferEngineClass *klass)
+{
+  G_OBJECT_CLASS(klass)->finalize = infer_engine_finalize;
+}
+
+static void
+find_batch(InferEngine *self)
+{
+  InferNetwork *network = self->program->network;
+
+  self->batch_symbol = 0;
+  self->max_batch = 1;
+  for (guint i = 0; i < infer_network_get_n_symbols(network); i++) {
+    const InferSymbol *symbol = infer_network_get_symbol(network, i);
+    if (!g_str_equal(symbol->name, "batch"))
+      continue;
+    self->batch_symbol = INFER_DIM_SYMBOL(i);
+    self->max_batch = (guint)CLAMP(symbol->max, 1, 65536);
+  }
+}
+
+static gboolean
+add_binding(InferEngine *self, const InferTensor *tensor, GError **error)
+{
+  InferBinding binding = {.name = tensor->name,
+                          .is_input = tensor->is_input,
+                          .is_optional = tensor->initial != NULL,
+                          .type = tensor->type,
+                          .dims = tensor->dims};
+  InferDims dims = tensor->dims;
+
+  for (gint i = 0; i < dims.n; i++)
+    if (self->batch_symbol && dims.d[i] == self->batch_symbol)
+      dims.d[i] = self->max_batch;
+  binding.max_size = infer_type_size(tensor->type, infer_dims_count(&dims));
+  if (binding.max_size == G_MAXSIZE) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
+                "the dimensions of '%s' are not known in advance", tensor->name);
+    return FALSE;
+  }
+  g_array_append_val(self->bindings, binding);
+  return TRUE;
+}
+
+InferEngine *
+infer_engine_new(InferProgram *program, InferDevice *device, const char *source, GError **error)
+{
+  g_autoptr(InferEngine) self = g_object_new(INFER_TYPE_ENGINE, NULL);
+  InferNetwork *network = program->network;
+  InferModelInfo *info = infer_network_get_model_info(network);
+
+  self->program = program;
+  self->device = infer_device_ref(device);
+  self->source = g_strdup(source ? source : "a network");
+  self->info = info ? g_object_ref(info) : infer_model_info_new();
+  find_batch(self);
+  for (guint i = 0; i < infer_network_get_n_inputs(network); i++)
+    if (!add_binding(self, infer_network_get_input(network, i), error))
+      return NULL;
+  for (guint i = 0; i < infer_network_get_n_outputs(network); i++)
+    if (!add_binding(self, infer_network_get_output(network, i), error))
+      return NULL;
+  return g_steal_pointer(&self);
+}
+
+guint
+infer_engine_round_batch(InferEngine *self, guint batch)
+{
+  guint step = batch <= 8 ? 1 : batch <= 32 ? 4 : batch <= 128 ? 8 : 32;
+
+  return MIN((batch + step - 1) / step * step, self->max_batch);
+}
+
+guint
+infer_engine_next_size(InferEngine *self, guint size)
+{
+  return size >= self->max_batch ? 0 : MIN(MAX(size * 2, 1), self->max_batch);
+}
+
+guint
+infer_engine_get_n_bindings(InferEngine *self)
+{
+  return self->bindings->len;
+}
+
+const InferBinding *
+infer_engine_get_binding(InferEngine *self, guint index)
+{
+  return index < self->bindings->len ? &g_array_index(self->bindings, InferBinding, index) : NULL;
+}
+
+const InferBinding *
+infer_engine_find_binding(InferEngine *self, const char *name)
+{
+  for (guint i = 0; name && i < self->bindings->len; i++) {
+    const InferBinding *binding = infer_engine_get_binding(self, i);
+    if (g_str_equal(binding->name, name))
+      return binding;
+  }
+  return NULL;
+}
+
+InferModelInfo *
+infer_engine_get_model_info(InferEngine *self)
+{
+  return self->info;
+}
+
+const char *
+infer_engine_get_device(InferEngine *self)
+{
+  return self->device->name;
+}
+
+guint
+infer_engine_get_max_batch(InferEngine *self)
+{
+  return self->max_batch;
+}
+
+guint64
+infer_engine_get_run_time(InferEngine *self, guint batch)
+{
+  guint64 best = 0;
+
+  for (guint i = 0; i < self->timings->len; i++) {
+    const InferTiming *timing = &g_array_index(self->timings, InferTiming, i);
+    best = timing->nanoseconds;
+    if (timing->batch >= batch)
+      break;
+  }
+  return best;
+}
+
+gsize
+infer_engine_get_weights_size(InferEngine *self)
+{
+  gsize size = self->packs->size;
+
+  for (guint i = 0; i < infer_network_get_n_tensors(self->program->network); i++) {
+    const InferTensor *tensor = infer_network_get_tensor(self->program->network, i);
+    size += tensor->value ? tensor->value->size : 0;
+  }
+  return size;
+}
+
+/* --- files --- */
+
+GBytes *
+infer_engine_serialize(InferEngine *self, GError **error)
+{
+  return infer_plan_write(self, error);
+}
+
+gboolean
+infer_engine_save(InferEngine *self, const char *path, GError **error)
+{
+  g_autoptr(GBytes) bytes = infer_plan_write(self, error);
+  gsize size;
+  const char *data;
+
+  if (!bytes)
+    return FALSE;
+  data = g_bytes_get_data(bytes, &size);
+  /* A new file is renamed over the old one, which stays mapped by those who use it. */
+  if (g_file_set_contents_full(path, data, (gssize)size,
+                               G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0644,
+                               error))
+    return TRUE;
+  g_prefix_error(error, "the plan cannot be written: ");
+  return FALSE;
+}
+
+static GBytes *
+read_plan(const char *path, InferLoadFlags flags, GError **error)
+{
+  g_autoptr(GMappedFile) mapped = NULL;
+  char *data;
+  gsize size;
+
+  if (flags & INFER_LOAD_READ) {
+    if (g_file_get_contents(path, &data, &size, error))
+      return g_bytes_new_take(data, size);
+  } else {
+    mapped = g_mapped_file_new(path, FALSE, error);
+    if (mapped)
+      return g_mapped_file_get_bytes(mapped);
+  }
+  g_prefix_error(error, "the plan cannot be read: ");
+  return NULL;
+}
+
+InferEngine *
+infer_engine_new_from_file(const char *path, const char *device, guint threads,
+                           InferLoadFlags flags, GError **error)
+{
+  g_autoptr(GBytes) bytes = read_plan(path, flags, error);
+
+  return bytes ? infer_plan_read(bytes, path, device, threads, error) : NULL;
+}
+
+InferEngine *
+infer_engine_new_from_bytes(GBytes *bytes, const char *source, const char *device, guint threads,
+                            GError **error)
+{
+  return infer_plan_read(bytes, source ? source : "memory", device, threads, error);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <infer/types.h>
+
+G_BEGIN_DECLS
+
+/**
+ * InferArray:
+ * @type: element type
+ * @dims: constant dimensions
+ * @size: bytes at @data
+ * @data: the elements, row-major, aligned to 64 bytes when allocated here
+ *
+ * A refcounted block of elements on the host: a weight, a constant, an input or an output.
+ * The fields are read-only to users; what @data points at may be written by the creator.
+ */
+typedef struct {
+  InferType type;
+  InferDims dims;
+  gsize size;
+  gpointer data;
+  /*< private >*/
+  GBytes *owner;
+  gatomicrefcount ref_count;
+} InferArray;
+
+/**
+ * infer_array_new:
+ * @type: element type
+ * @dims: constant dimensions
+ * @error: return location
+ *
+ * Returns: (transfer full) (nullable): a zeroed array, or %NULL where the dimensions are not
+ *   constant or the memory cannot be had.
+ */
+INFER_API InferArray *infer_array_new(InferType type, const InferDims *dims, GError **error);
+
+/**
+ * infer_array_new_from_bytes:
+ * @type: element type
+ * @dims: constant dimensions
+ * @bytes: the elements, in the host's byte order; kept, not copied
+ * @error: return location
+ *
+ * Returns: (transfer full) (nullable): an array over @bytes, or %NULL when the sizes differ.
+ */
+INFER_API InferArray *infer_array_new_from_bytes(InferType type, const InferDims *dims,
+                                                 GBytes *bytes, GError **error);
+
+/**
+ * infer_array_new_view: (skip)
+ *
+ * An array over memory of the caller, which has to outlive it. @data may be changed later
+ * through infer_array_set_view().
+ *
+ * Returns: (transfer full): the array.
+ */
+INFER_API InferArray *infer_array_new_view(InferType type, const InferDims *dims, gpointer data);
+
+/** infer_array_new_scalar_float: Returns: (transfer full): a float scalar. */
+INFER_API InferArray *infer_array_new_float(float value);
+/** infer_array_new_int64s: Returns: (transfer full): a vector of @n int64. */
+INFER_API InferArray *infer_array_new_int64s(const gint64 *values, gsize n);
+
+INFER_API InferArray *infer_array_ref(InferArray *array);
+INFER_API void infer_array_unref(InferArray *array);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InferArray, infer_array_unref)
+
+/** infer_array_count: Returns: the number of elements. */
+INFER_API gint64 infer_array_count(const InferArray *array);
+
+/**
+ * infer_array_get_int: / infer_array_get_double:
+ * @array: an array of any numeric type of 8 bits or more
+ * @index: element, row-major
+ *
+ * Returns: the element converted; 0 for types that have no value here (strings, complex).
+ */
+INFER_API gint64 infer_array_get_int(const InferArray *array, gsize index);
+INFER_API double infer_array_get_double(const InferArray *array, gsize index);
+/** infer_array_set_double: stores @value converted to the array's type, saturating integers. */
+INFER_API void infer_array_set_double(InferArray *array, gsize index, double value);
+
+G_END_DECLS

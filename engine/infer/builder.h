@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <infer/engine.h>
+#include <infer/network.h>
+
+G_BEGIN_DECLS
+
+#define INFER_TYPE_BUILDER (infer_builder_get_type())
+/**
+ * InferBuilder:
+ *
+ * Turns a network into an engine for one device. Used by one thread at a time.
+ */
+INFER_API G_DECLARE_FINAL_TYPE(InferBuilder, infer_builder, INFER, BUILDER, GObject)
+
+/**
+ * InferProgressFunc:
+ * @stage: what is being done ("passes", "fusion", "prepare", "verify")
+ * @fraction: 0..1 of the whole build
+ * @user_data: closure
+ */
+typedef void (*InferProgressFunc)(const char *stage, double fraction, gpointer user_data);
+
+INFER_API InferBuilder *infer_builder_new(void);
+/** infer_builder_set_device: "auto" (default), "cpu", "cuda:N", or "null" for tests. */
+INFER_API void infer_builder_set_device(InferBuilder *builder, const char *device);
+/** infer_builder_set_threads: threads to prepare for; 0 (default) for every processor. */
+INFER_API void infer_builder_set_threads(InferBuilder *builder, guint threads);
+/** infer_builder_set_max_batch: the largest batch; prepared sizes are 1, 2, 4 ... and @max_batch.
+ *  The default is 1. */
+INFER_API void infer_builder_set_max_batch(InferBuilder *builder, guint max_batch);
+/** infer_builder_set_verify: whether the result is compared with the reference (default TRUE). */
+INFER_API void infer_builder_set_verify(InferBuilder *builder, gboolean verify);
+/** infer_builder_set_fusion: whether nodes may be fused into steps (default TRUE). */
+INFER_API void infer_builder_set_fusion(InferBuilder *builder, gboolean fusion);
+INFER_API void infer_builder_set_progress(InferBuilder *builder, InferProgressFunc func,
+                                          gpointer user_data, GDestroyNotify destroy);
+
+/**
+ * infer_builder_build:
+ * @builder: a builder
+ * @network: the network; it is not changed
+ * @source: (nullable): what the network was made from, for the plan's header
+ * @cancellable: (nullable): stops the build
+ * @error: return location
+ *
+ * Runs the passes, chooses an implementation for each step, packs weights, plans memory and
+ * verifies the result.
+ *
+ * Returns: (transfer full) (nullable): an engine that can run at once and be saved.
+ */
+INFER_API InferEngine *infer_builder_build(InferBuilder *builder, InferNetwork *network,
+                                           const char *source, GCancellable *cancellable,
+                                           GError **error);
+
+G_END_DECLS

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <infer/engine.h>
+#include <infer/frame.h>
+
+G_BEGIN_DECLS
+
+#define INFER_TYPE_CONTEXT (infer_context_get_type())
+/**
+ * InferContext:
+ *
+ * What one thread at a time needs to run an engine: memory, prepared shapes, bindings. Several
+ * contexts of one engine run side by side.
+ */
+INFER_API G_DECLARE_FINAL_TYPE(InferContext, infer_context, INFER, CONTEXT, GObject)
+
+/** infer_context_new: Returns: (transfer full) (nullable): a context of @engine; nothing is
+ *  prepared yet. */
+INFER_API InferContext *infer_context_new(InferEngine *engine, GError **error);
+INFER_API InferEngine *infer_context_get_engine(InferContext *context);
+
+/**
+ * infer_context_prepare:
+ * @context: a context
+ * @batch: rows, 1..max batch
+ * @error: return location
+ *
+ * Prepares to run @batch rows: rounds up to the prepared size, infers shapes, plans memory,
+ * creates what the backend needs. May allocate and compile; what was prepared stays cached.
+ * Does not make it current. Not while work is under way.
+ */
+INFER_API gboolean infer_context_prepare(InferContext *context, guint batch, GError **error);
+
+/**
+ * infer_context_set_batch:
+ *
+ * Sets the rows of the next runs; prepares them where that was not done. Allocates nothing when
+ * it was.
+ */
+INFER_API gboolean infer_context_set_batch(InferContext *context, guint batch, GError **error);
+INFER_API guint infer_context_get_batch(InferContext *context);
+
+/**
+ * infer_context_map:
+ * @context: a context with a batch set
+ * @name: a binding
+ * @size: (out) (optional): bytes of the current batch's rows
+ * @error: return location
+ *
+ * The host memory of an input (to write before enqueueing) or an output (to read after
+ * synchronizing), row-major. It belongs to the context and stays where it is until the next
+ * infer_context_set_batch(). Unused rows of an input are zeroed by enqueue.
+ *
+ * Returns: (nullable): the memory
+ */
+INFER_API gpointer infer_context_map(InferContext *context, const char *name, gsize *size,
+                                     GError **error);
+
+/** infer_context_get_dims: the dimensions of a binding at the current batch. */
+INFER_API gboolean infer_context_get_dims(InferContext *context, const char *name, InferDims *dims,
+                                          GError **error);
+
+/** infer_context_set_scalar: sets an optional scalar input such as "score_threshold"; stays until
+ *  set again. Returns: FALSE when there is no such input. */
+INFER_API gboolean infer_context_set_scalar(InferContext *context, const char *name, double value);
+
+/**
+ * infer_context_enqueue_frames:
+ * @context: a context with a batch set
+ * @frames: (array length=n_frames): one frame a row; they have to stay valid until
+ *   infer_context_synchronize()
+ * @n_frames: at most the batch
+ * @placements: (nullable) (out caller-allocates): where each frame lies, filled at once
+ * @error: return location
+ *
+ * Enqueues the pre-processing of the model info: colour conversion, resize and normalisation
+ * straight into the image input.
+ */
+INFER_API gboolean infer_context_enqueue_frames(InferContext *context, const InferFrame *frames,
+                                                guint n_frames, InferPlacement *placements,
+                                                GError **error);
+
+/** infer_context_enqueue: starts a run of the current batch and returns; allocates nothing. */
+INFER_API gboolean infer_context_enqueue(InferContext *context, GError **error);
+/** infer_context_synchronize: waits for all that was enqueued; its error if it failed. */
+INFER_API gboolean infer_context_synchronize(InferContext *context, GError **error);
+/** infer_context_run: enqueue and synchronize. */
+INFER_API gboolean infer_context_run(InferContext *context, GError **error);
+
+/**
+ * infer_context_get_memory_size:
+ * @context: a context
+ * @tensors_size: (out) (optional): bytes that all tensors would take without sharing memory
+ *
+ * Returns: bytes of memory of the current batch: inputs, outputs, arena and workspaces
+ */
+INFER_API gsize infer_context_get_memory_size(InferContext *context, gsize *tensors_size);
+
+/**
+ * InferStepTime:
+ * @name: the step's name
+ * @implementation: what ran it
+ * @nanoseconds: time of the last run
+ */
+typedef struct {
+  const char *name;
+  const char *implementation;
+  guint64 nanoseconds;
+} InferStepTime;
+
+/** infer_context_set_profiling: whether runs are timed step by step (slower). */
+INFER_API void infer_context_set_profiling(InferContext *context, gboolean profiling);
+/** infer_context_get_step_time: Returns: FALSE when @index is past the last step. */
+INFER_API gboolean infer_context_get_step_time(InferContext *context, guint index,
+                                               InferStepTime *time);
+
+G_END_DECLS

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <infer/types.h>
+#include <infer/error.h>
+#include <infer/array.h>
+#include <infer/modelinfo.h>
+#include <infer/frame.h>
+#include <infer/network.h>
+#include <infer/engine.h>
+#include <infer/builder.h>
+#include <infer/context.h>

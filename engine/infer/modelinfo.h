@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib-object.h>
+#include <infer/types.h>
+
+G_BEGIN_DECLS
+
+/** InferColor: order of the colour channels that a network reads. */
+typedef enum { INFER_COLOR_RGB, INFER_COLOR_BGR, INFER_COLOR_GRAY } InferColor;
+
+/** InferResize: how a frame fills the network's input.
+ * @INFER_RESIZE_STRETCH: both sides scaled, aspect ratio not kept
+ * @INFER_RESIZE_LETTERBOX: aspect ratio kept, the rest padded, centred
+ * @INFER_RESIZE_CROP: aspect ratio kept, the centre cut out
+ */
+typedef enum { INFER_RESIZE_STRETCH, INFER_RESIZE_LETTERBOX, INFER_RESIZE_CROP } InferResize;
+
+/** InferFilter: interpolation of the resize.
+ * @INFER_FILTER_NEAREST: the nearest pixel
+ * @INFER_FILTER_BILINEAR: two by two pixels, without smoothing when a frame is made smaller
+ * @INFER_FILTER_AREA: the mean of the covered pixels when smaller, bilinear when larger
+ */
+typedef enum { INFER_FILTER_NEAREST, INFER_FILTER_BILINEAR, INFER_FILTER_AREA } InferFilter;
+
+/** InferCoordinates: which source position an output pixel reads.
+ * @INFER_COORDINATES_HALF_PIXEL: (x + 0.5) * scale - 0.5
+ * @INFER_COORDINATES_ASYMMETRIC: x * scale, as TensorFlow 1 does
+ * @INFER_COORDINATES_ALIGN_CORNERS: x * (in - 1) / (out - 1)
+ */
+typedef enum {
+  INFER_COORDINATES_HALF_PIXEL,
+  INFER_COORDINATES_ASYMMETRIC,
+  INFER_COORDINATES_ALIGN_CORNERS
+} InferCoordinates;
+
+/** InferDecoder: how outputs become objects.
+ * @INFER_DECODER_NONE: raw tensors
+ * @INFER_DECODER_DETECTIONS: four outputs: boxes [N,K,4] normalised to 0..1, scores [N,K],
+ *   classes [N,K], count [N], as TensorFlow's Object Detection API and TensorRT's EfficientNMS have
+ */
+typedef enum { INFER_DECODER_NONE, INFER_DECODER_DETECTIONS } InferDecoder;
+
+/**
+ * InferPreprocess:
+ * @color: channel order
+ * @resize: resize policy
+ * @filter: interpolation
+ * @coordinates: sampling positions
+ * @scale: per channel, in the network's channel order: element = pixel (0..255) * scale + bias
+ * @bias: per channel
+ * @pad: pixel value (0..255) per channel around a letterbox
+ *
+ * How a frame becomes the image input.
+ */
+typedef struct {
+  InferColor color;
+  InferResize resize;
+  InferFilter filter;
+  InferCoordinates coordinates;
+  float scale[3];
+  float bias[3];
+  float pad[3];
+} InferPreprocess;
+
+/**
+ * InferDetectionOutputs:
+ * @boxes: name of the output with boxes
+ * @scores: name of the output with scores
+ * @classes: name of the output with classes
+ * @count: name of the output with the number of objects
+ * @yxyx: boxes are (ymin, xmin, ymax, xmax), else (xmin, ymin, xmax, ymax)
+ * @first_class: the number that the first label has in @classes
+ */
+typedef struct {
+  char *boxes;
+  char *scores;
+  char *classes;
+  char *count;
+  gboolean yxyx;
+  gint first_class;
+} InferDetectionOutputs;
+
+#define INFER_TYPE_MODEL_INFO (infer_model_info_get_type())
+/**
+ * InferModelInfo:
+ *
+ * What belongs to a model beside the network: pre-processing, decoder, labels, default threshold.
+ * Read from `<model>.modelinfo`, set by parsers, stored in plans. See the README for the
+ * file's groups and keys. Not changed after it was handed over; then safe to share by threads.
+ */
+INFER_API G_DECLARE_FINAL_TYPE(InferModelInfo, infer_model_info, INFER, MODEL_INFO, GObject)
+
+INFER_API InferModelInfo *infer_model_info_new(void);
+
+/** infer_model_info_new_from_file: reads @path. Returns: (transfer full) (nullable) */
+INFER_API InferModelInfo *infer_model_info_new_from_file(const char *path, GError **error);
+/** infer_model_info_new_from_data: reads key-file text; @source names it in errors. */
+INFER_API InferModelInfo *infer_model_info_new_from_data(const char *text, gsize length,
+                                                         const char *source, GError **error);
+/** infer_model_info_to_data: Returns: (transfer full): the key-file text. */
+INFER_API char *infer_model_info_to_data(InferModelInfo *info);
+
+/**
+ * infer_model_info_load_over:
+ * @info: a model info, as a parser made it
+ * @path: a `.modelinfo` file whose keys replace those of @info; keys not in it stay
+ *
+ * Returns: success
+ */
+INFER_API gboolean infer_model_info_load_over(InferModelInfo *info, const char *path,
+                                              GError **error);
+
+/** infer_model_info_find: Returns: (transfer full) (nullable): the path of the file that belongs
+ *  to @model_path (`model.onnx.modelinfo`, then `model.modelinfo`), %NULL where there is none. */
+INFER_API char *infer_model_info_find(const char *model_path);
+
+/** The name of the image input; %NULL when not known. */
+INFER_API const char *infer_model_info_get_input(InferModelInfo *info);
+INFER_API void infer_model_info_set_input(InferModelInfo *info, const char *name);
+INFER_API const InferPreprocess *infer_model_info_get_preprocess(InferModelInfo *info);
+INFER_API void infer_model_info_set_preprocess(InferModelInfo *info, const InferPreprocess *pre);
+INFER_API InferDecoder infer_model_info_get_decoder(InferModelInfo *info);
+INFER_API const InferDetectionOutputs *infer_model_info_get_detections(InferModelInfo *info);
+/** infer_model_info_set_detections: sets the decoder to %INFER_DECODER_DETECTIONS; copies. */
+INFER_API void infer_model_info_set_detections(InferModelInfo *info,
+                                               const InferDetectionOutputs *outputs);
+/** The score below which an object is not reported; a negative number when not known. */
+INFER_API double infer_model_info_get_score_threshold(InferModelInfo *info);
+INFER_API void infer_model_info_set_score_threshold(InferModelInfo *info, double threshold);
+/** Labels, %NULL-terminated; %NULL when there are none. */
+INFER_API const char *const *infer_model_info_get_labels(InferModelInfo *info);
+INFER_API void infer_model_info_set_labels(InferModelInfo *info, const char *const *labels);
+
+/**
+ * infer_labels_load:
+ * @path: a text file with one label a line (empty lines keep their number; a trailing one is
+ *   dropped), UTF-8, at most 1 MiB
+ * @error: return location
+ *
+ * Returns: (transfer full) (nullable): the labels, %NULL-terminated
+ */
+INFER_API char **infer_labels_load(const char *path, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib-object.h>
+#include <infer/array.h>
+#include <infer/modelinfo.h>
+
+G_BEGIN_DECLS
+
+typedef struct _InferOp InferOp;
+typedef struct _InferNode InferNode;
+typedef struct _InferTensor InferTensor;
+
+#define INFER_TYPE_NETWORK (infer_network_get_type())
+/**
+ * InferNetwork:
+ *
+ * A network: tensors (edges) and nodes (operators of ONNX's set and of our own domain), kept in an
+ * order in which every node follows the nodes it reads from. Tensors and nodes belong to the
+ * network and live as long as it. A network is used by one thread at a time.
+ */
+INFER_API G_DECLARE_FINAL_TYPE(InferNetwork, infer_network, INFER, NETWORK, GObject)
+
+/**
+ * InferTensor:
+ * @name: unique name
+ * @type: element type
+ * @dims: logical dimensions; symbols where they are not constant
+ * @value: the contents where they are constant, else %NULL
+ * @initial: (nullable): the default contents of an optional input, else %NULL
+ * @producer: (nullable): the node that writes it
+ * @is_input: it is an input of the network
+ * @is_output: it is an output of the network
+ * @has_content: @content is valid
+ * @content: the partly known elements (at most INFER_MAX_DIMS) of a small integer tensor,
+ *   constants, symbols or %INFER_DIM_UNKNOWN: how shapes propagate
+ *
+ * An edge of the network. Read-only to users.
+ */
+struct _InferTensor {
+  char *name;
+  InferType type;
+  InferDims dims;
+  InferArray *value;
+  InferArray *initial;
+  InferNode *producer;
+  gboolean is_input;
+  gboolean is_output;
+  gboolean has_content;
+  InferDims content;
+  /*< private >*/
+  guint index;
+};
+
+/**
+ * InferNode:
+ * @name: name, as in the model
+ * @op: the operator
+ * @attrs: a vardict: integers as 'x', floats as 'd', strings as 's', lists as 'ax', 'ad', 'as'
+ * @n_inputs: number of inputs
+ * @inputs: (array length=n_inputs): tensors; %NULL for an optional input that is absent
+ * @n_outputs: number of outputs
+ * @outputs: (array length=n_outputs): tensors
+ *
+ * An operator in a network. Read-only to users.
+ */
+struct _InferNode {
+  char *name;
+  const InferOp *op;
+  GVariant *attrs;
+  guint n_inputs;
+  InferTensor **inputs;
+  guint n_outputs;
+  InferTensor **outputs;
+};
+
+/**
+ * InferSymbol:
+ * @name: name, "batch" for the batch
+ * @min: least value
+ * @opt: the value to tune for
+ * @max: greatest value
+ *
+ * A dimension that is known at run time only.
+ */
+typedef struct {
+  char *name;
+  gint64 min, opt, max;
+} InferSymbol;
+
+INFER_API InferNetwork *infer_network_new(void);
+
+/**
+ * infer_network_add_symbol:
+ * @network: a network
+ * @name: name of the dimension; the name "batch" makes it the batch
+ * @min: least value, at least 0
+ * @opt: the value to tune for
+ * @max: greatest value
+ *
+ * Returns: the dimension to put in an #InferDims; the one of before where @name is there already.
+ */
+INFER_API gint64 infer_network_add_symbol(InferNetwork *network, const char *name, gint64 min,
+                                          gint64 opt, gint64 max);
+INFER_API guint infer_network_get_n_symbols(InferNetwork *network);
+INFER_API const InferSymbol *infer_network_get_symbol(InferNetwork *network, guint index);
+/** infer_network_set_symbol_range: changes the range that a symbol may take. */
+INFER_API gboolean infer_network_set_symbol_range(InferNetwork *network, const char *name,
+                                                  gint64 min, gint64 opt, gint64 max,
+                                                  GError **error);
+
+/**
+ * infer_network_add_input:
+ * @network: a network
+ * @name: unique name
+ * @type: element type
+ * @dims: dimensions, with symbols where they vary
+ * @initial: (nullable): the contents to use when nothing is bound; makes the input optional
+ * @error: return location
+ *
+ * Returns: (transfer none) (nullable): the input, or %NULL with @error set.
+ */
+INFER_API InferTensor *infer_network_add_input(InferNetwork *network, const char *name,
+                                               InferType type, const InferDims *dims,
+                                               InferArray *initial, GError **error);
+
+/**
+ * infer_network_add_constant:
+ * @network: a network
+ * @name: (nullable): unique name; made up when %NULL
+ * @value: the contents; a reference is taken
+ *
+ * Returns: (transfer none): a constant tensor. Where @name is taken a number is appended.
+ */
+INFER_API InferTensor *infer_network_add_constant(InferNetwork *network, const char *name,
+                                                  InferArray *value);
+
+/**
+ * infer_network_add_node:
+ * @network: a network
+ * @op: operator, for example "Conv", or "infer.BoxDecode" of our own domain
+ * @name: (nullable): name; made up when %NULL
+ * @inputs: (array length=n_inputs) (element-type InferTensor): inputs; %NULL where absent
+ * @n_inputs: number of inputs
+ * @attrs: (nullable): a vardict as in #InferNode; a floating reference is sunk
+ * @n_outputs: number of outputs wanted
+ * @error: return location
+ *
+ * Adds an operator and infers the types and dimensions of its outputs, which are named after
+ * the node ("name:0", the first plainly "name"). Attributes are checked against the operator.
+ *
+ * Returns: (transfer none) (nullable): the node, or %NULL with @error naming node and reason.
+ */
+INFER_API InferNode *infer_network_add_node(InferNetwork *network, const char *op, const char *name,
+                                            InferTensor *const *inputs, guint n_inputs,
+                                            GVariant *attrs, guint n_outputs, GError **error);
+
+/** infer_network_mark_output: makes @tensor an output, renamed to @name where that is given. */
+INFER_API gboolean infer_network_mark_output(InferNetwork *network, InferTensor *tensor,
+                                             const char *name, GError **error);
+
+INFER_API guint infer_network_get_n_nodes(InferNetwork *network);
+INFER_API InferNode *infer_network_get_node(InferNetwork *network, guint index);
+INFER_API guint infer_network_get_n_inputs(InferNetwork *network);
+INFER_API InferTensor *infer_network_get_input(InferNetwork *network, guint index);
+INFER_API guint infer_network_get_n_outputs(InferNetwork *network);
+INFER_API InferTensor *infer_network_get_output(InferNetwork *network, guint index);
+INFER_API InferTensor *infer_network_find_tensor(InferNetwork *network, const char *name);
+
+/** infer_network_get_model_info: Returns: (transfer none) (nullable): how frames become inputs
+ *  and outputs objects. */
+INFER_API InferModelInfo *infer_network_get_model_info(InferNetwork *network);
+INFER_API void infer_network_set_model_info(InferNetwork *network, InferModelInfo *info);
+
+/** infer_network_validate: checks every invariant of the network; for tests and passes. */
+INFER_API gboolean infer_network_validate(InferNetwork *network, GError **error);
+
+/** infer_node_get_op_name: Returns: the operator's name ("Conv"). */
+INFER_API const char *infer_node_get_op_name(const InferNode *node);
+
+/* Attributes of a node; @fallback where the attribute is absent. */
+INFER_API gint64 infer_node_get_int(const InferNode *node, const char *name, gint64 fallback);
+INFER_API double infer_node_get_float(const InferNode *node, const char *name, double fallback);
+INFER_API const char *infer_node_get_string(const InferNode *node, const char *name,
+                                            const char *fallback);
+/** infer_node_get_ints: Returns: (transfer none): the list, or %NULL with @n = 0. */
+INFER_API const gint64 *infer_node_get_ints(const InferNode *node, const char *name, gsize *n);
+/** infer_node_get_floats: Returns: (transfer none): the list, or %NULL with @n = 0. */
+INFER_API const double *infer_node_get_floats(const InferNode *node, const char *name, gsize *n);
+INFER_API gboolean infer_node_has_attr(const InferNode *node, const char *name);
+
+/**
+ * infer_attrs_new:
+ * @first: name of the first attribute, or %NULL for none
+ * @...: triples without the first name: kind and value, then the next name; %NULL ends the list
+ *
+ * Kinds: 'i' and a gint64, 'f' and a double, 's' and a string, 'I' and (const gint64 *, gsize n),
+ * 'F' and (const double *, gsize n). For example:
+ * `infer_attrs_new("group", 'i', (gint64)3, "pads", 'I', pads, (gsize)4, NULL)`.
+ *
+ * Returns: (transfer floating): a vardict for infer_network_add_node().
+ */
+INFER_API GVariant *infer_attrs_new(const char *first, ...) G_GNUC_NULL_TERMINATED;
+
+G_END_DECLS

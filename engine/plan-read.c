@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <xxhash.h>
+
+/* Networks of a hundred thousand nodes exist; a million is a damaged file. */
+#define MAX_ITEMS 1000000
+
+typedef struct {
+  const char *source;
+  GVariant *table;
+  GBytes *data;
+  GArray *blobs; /* GBytes * */
+  InferNetwork *network;
+  InferOrder *orders;
+} Reader;
+
+static gboolean G_GNUC_PRINTF(3, 4)
+damaged(const char *source, GError **error, const char *format, ...)
+{
+  g_autofree char *message = NULL;
+  va_list args;
+
+  va_start(args, format);
+  message = g_strdup_vprintf(format, args);
+  va_end(args);
+  g_set_error(error, INFER_ERROR, INFER_ERROR_PLAN,
+              "plan '%s' is damaged: %s; build it again from the model", source, message);
+  return FALSE;
+}
+
+/* --- header --- */
+
+static gboolean
+check_header(const InferPlanHeader *header, const char *source, GError **error)
+{
+  if (memcmp(header->magic, INFER_PLAN_MAGIC, sizeof header->magic) != 0) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_PLAN, "'%s' is not a plan file", source);
+    return FALSE;
+  }
+  if (GUINT32_FROM_LE(header->format) != INFER_PLAN_FORMAT) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_VERSION,
+                "plan '%s' has format %u, this version (%s) reads format %u; build it again from "
+                "the model",
+                source, GUINT32_FROM_LE(header->format), INFER_VERSION, INFER_PLAN_FORMAT);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+check_file(GBytes *bytes, InferPlanHeader *header, const char *source, GError **error)
+{
+  gsize size;
+  const guint8 *file = g_bytes_get_data(bytes, &size);
+  guint64 table, offset, data;
+
+  if (size < sizeof *header) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_PLAN,
+                "'%s' is not a plan file: it has %" G_GSIZE_FORMAT " bytes", source, size);
+    return FALSE;
+  }
+  memcpy(header, file, sizeof *header);
+  if (!check_header(header, source, error))
+    return FALSE;
+  table = GUINT64_FROM_LE(header->table_size);
+  offset = GUINT64_FROM_LE(header->data_offset);
+  data = GUINT64_FROM_LE(header->data_size);
+  if (GUINT32_FROM_LE(header->header_size) != sizeof *header || table > size - sizeof *header ||
+      offset % INFER_PLAN_ALIGNMENT || offset > size || offset < sizeof *header + table ||
+      data != size - offset)
+    return damaged(source, error,
+                   "it has %" G_GSIZE_FORMAT " bytes, its header speaks of %" G_GUINT64_FORMAT,
+                   size, offset + data);
+  if (XXH3_64bits(file + sizeof *header, table) != GUINT64_FROM_LE(header->table_hash))
+    return damaged(source, error, "the checksum of its tables is wrong");
+  if (XXH3_64bits(file + offset, data) != GUINT64_FROM_LE(header->data_hash))
+    return damaged(source, error, "the checksum of its weights is wrong");
+  return TRUE;
+}
+
+static GVariant *
+read_table(GBytes *bytes, const InferPlanHeader *header, const char *source, GError **error)
+{
+  const guint8 *file = g_bytes_get_data(bytes, NULL);
+  /* A copy: what was checked cannot change any more when the mapped file does. */
+  g_autoptr(GBytes) copy =
+      g_bytes_new(file + sizeof *header, GUINT64_FROM_LE(header->table_size));
+  g_autoptr(GVariant) table =
+      g_variant_ref_sink(g_variant_new_from_bytes(G_VARIANT_TYPE_VARDICT, copy, FALSE));
+
+  if (!g_variant_is_normal_form(table)) {
+    damaged(source, error, "its tables cannot be read");
+    return NULL;
+  }
+  return g_steal_pointer(&table);
+}
+
+static GVariant *
+get_part(Reader *self, const char *name, const char *type, GError **error)
+{
+  GVariant *part = g_variant_lookup_value(self->table, name, G_VARIANT_TYPE(type));
+
+  if (!part)
+    damaged(self->source, error, "it has no '%s'", name);
+  else if (g_variant_is_container(part) && g_variant_n_children(part) > MAX_ITEMS) {
+    g_clear_pointer(&part, g_variant_unref);
+    damaged(self->source, error, "it has too many '%s'", name);
+  }
+  return part;
+}
+
+/* --- parts --- */
+
+static gboolean
+read_blobs(Reader *self, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "blobs", INFER_PLAN_BLOBS, error);
+  gsize size = g_bytes_get_size(self->data);
+
+  for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
+    guint64 offset, length;
+    GBytes *blob;
+
+    g_variant_get_child(part, i, "(tt)", &offset, &length);
+    if (offset > size || length > size - offset || offset % INFER_PLAN_ALIGNMENT)
+      return damaged(self->source, error, "weights %" G_GSIZE_FORMAT " lie outside the file", i);
+    blob = g_bytes_new_from_bytes(self->data, offset, length);
+    g_array_append_val(self->blobs, blob);
+  }
+  return part != NULL;
+}
+
+static GBytes *
+get_blob(Reader *self, gint index)
+{
+  return index >= 0 && (guint)index < self->blobs->len ? g_array_index(self->blobs, GBytes *, index)
+                                                       : NULL;
+}
+
+static gboolean
+read_symbols(Reader *self, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "symbols", INFER_PLAN_SYMBOLS, error);
+
+  for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
+    const char *name;
+    gint64 min, opt, max;
+
+    g_variant_get_child(part, i, "(&sxxx)", &name, &min, &opt, &max);
+    infer_network_add_symbol(self->network, name, min, opt, max);
+  }
+  return part != NULL;
+}
+
+static gboolean
+read_array(Reader *self, const char *name, gint blob, const InferTensor *tensor, InferArray **array,
+           GError **error)
+{
+  GBytes *bytes = get_blob(self, blob);
+
+  *array = NULL;
+  if (blob == -1)
+    return TRUE;
+  if (!bytes)
+    return damaged(self->source, error, "tensor '%s' has no contents", name);
+  *array = infer_array_new_from_bytes(tensor->type, &tensor->dims, bytes, error);
+  if (!*array)
+    g_prefix_error(error, "plan '%s', tensor '%s': ", self->source, name);
+  return *array != NULL;
+}
+
+static gboolean
+read_tensor(Reader *self, GVariant *item, guint index, GError **error)
+{
+  const char *name;
+  guint32 type;
+  gint value, initial;
+  g_autoptr(GVariant) dims_part = NULL;
+  g_autoptr(GVariant) order_part = NULL;
+  g_autoptr(InferArray) array = NULL;
+  InferDims dims = {0};
+  InferOrder *order = &self->orders[index];
+  const gint64 *d;
+  const guint8 *axes;
+  gsize n, n_axes;
+  InferTensor *tensor;
+
+  g_variant_get(item, "(&su@ax@ayii)", &name, &type, &dims_part, &order_part, &value, &initial);
+  d = g_variant_get_fixed_array(dims_part, &n, 8);
+  axes = g_variant_get_fixed_array(order_part, &n_axes, 1);
+  if (n > INFER_MAX_DIMS || n_axes != n || infer_type_bits((InferType)type) == 0)
+    return damaged(self->source, error, "tensor '%s' has an impossible type or rank", name);
+  dims.n = order->n = (gint)n;
+  for (gsize i = 0; i < n; i++) {
+    dims.d[i] = d[i];
+    order->axis[i] = axes[i];
+    if (INFER_DIM_IS_SYMBOL(d[i]) &&
+        INFER_DIM_SYMBOL_INDEX(d[i]) >= infer_network_get_n_symbols(self->network))
+      return damaged(self->source, error, "tensor '%s' has an unknown dimension", name);
+  }
+  if (!infer_order_is_valid(order))
+    return damaged(self->source, error, "tensor '%s' has an impossible order", name);
+  tensor = infer_network_restore_tensor(self->network, name, (InferType)type, &dims);
+  if (!tensor)
+    return damaged(self->source, error, "tensor '%s' is there twice", name);
+  if (!read_array(self, name, value, tensor, &array, error))
+    return FALSE;
+  if (array)
+    infer_network_set_value(self->network, tensor, array);
+  /* The default of an optional input waits at the tensor until it is marked as an input. */
+  return read_array(self, name, initial, tensor, &tensor->initial, error);
+}
+
+static gboolean
+read_tensors(Reader *self, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "tensors", INFER_PLAN_TENSORS, error);
+
+  if (!part)
+    return FALSE;
+  self->orders = g_new0(InferOrder, g_variant_n_children(part) + 1);
+  for (gsize i = 0; i < g_variant_n_children(part); i++) {
+    g_autoptr(GVariant) item = g_variant_get_child_value(part, i);
+    if (!read_tensor(self, item, (guint)i, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+read_inputs(Reader *self, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "inputs", INFER_PLAN_INDICES, error);
+
+  for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
+    guint32 index;
+    InferTensor *tensor;
+    g_autoptr(InferArray) initial = NULL;
+
+    g_variant_get_child(part, i, "u", &index);
+    tensor = infer_network_get_tensor(self->network, index);
+    initial = tensor ? g_steal_pointer(&tensor->initial) : NULL;
+    if (!tensor || !infer_network_restore_input(self->network, tensor, initial))
+      return damaged(self->source, error, "input %" G_GSIZE_FORMAT " is not a tensor of its own",
+                     i);
+    for (gint k = 0; k < tensor->dims.n; k++)
+      if (tensor->dims.d[k] == INFER_DIM_UNKNOWN)
+        return damaged(self->source, error, "input '%s' has an unknown dimension", tensor->name);
+  }
+  return part != NULL;
+}
+
+/* The tensors that a list of indices names; -1 is an absent one where that is allowed. */
+static InferTensor **
+get_tensors(Reader *self, GVariant *list, gboolean optional, guint *n, GError **error)
+{
+  gsize count;
+  const gint32 *indices = g_variant_get_fixed_array(list, &count, 4);
+  g_autofree InferTensor **tensors = g_new0(InferTensor *, count + 1);
+
+  for (gsize i = 0; i < count; i++) {
+    if (indices[i] == -1 && optional)
+      continue;
+    tensors[i] = indices[i] >= 0 ? infer_network_get_tensor(self->network, (guint)indices[i]) : NULL;
+    if (!tensors[i]) {
+      damaged(self->source, error, "a node names a tensor that is not there");
+      return NULL;
+    }
+  }
+  *n = (guint)count;
+  return g_steal_pointer(&tensors);
+}
+
+static gboolean
+read_node(Reader *self, GVariant *item, GError **error)
+{
+  const char *name, *op_name;
+  guint32 version;
+  guint n_in, n_out;
+  g_autoptr(GVariant) attrs = NULL;
+  g_autoptr(GVariant) in = NULL;
+  g_autoptr(GVariant) out = NULL;
+  g_autofree InferTensor **inputs = NULL;
+  g_autofree InferTensor **outputs = NULL;
+  const InferOp *op;
+
+  g_variant_get(item, "(&s&su@a{sv}@ai@ai)", &name, &op_name, &version, &attrs, &in, &out);
+  op = infer_op_find(op_name);
+  if (!op || op->version != version) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_VERSION,
+                "plan '%s', node '%s': operator %s of version %u is not in this version (%s), "
+                "which has %u; build the plan again from the model",
+                self->source, name, op_name, version, INFER_VERSION, op ? op->version : 0);
+    return FALSE;
+  }
+  inputs = get_tensors(self, in, TRUE, &n_in, error);
+  outputs = inputs ? get_tensors(self, out, FALSE, &n_out, error) : NULL;
+  if (!outputs)
+    return FALSE;
+  return infer_network_restore_node(self->network, op, name, attrs, inputs, n_in, outputs, n_out,
+                                    error) != NULL;
+}
+
+static gboolean
+read_nodes(Reader *self, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "nodes", INFER_PLAN_NODES, error);
+
+  for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
+    g_autoptr(GVariant) item = g_variant_get_child_value(part, i);
+    if (!read_node(self, item, error))
+      return FALSE;
+  }
+  return part != NULL;
+}
+
+static gboolean
+read_outputs(Reader *self, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "outputs", INFER_PLAN_INDICES, error);
+
+  for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
+    guint32 index;
+    InferTensor *tensor;
+
+    g_variant_get_child(part, i, "u", &index);
+    tensor = infer_network_get_tensor(self->network, index);
+    if (!tensor || !tensor->producer || tensor->value || tensor->is_output)
+      return damaged(self->source, error, "output %" G_GSIZE_FORMAT " is not written", i);
+    if (!infer_network_mark_output(self->network, tensor, NULL, error))
+      return FALSE;
+  }
+  if (part && g_variant_n_children(part) == 0)
+    return damaged(self->source, error, "it has no output");
+  return part != NULL;
+}
+
+static const InferImpl *
+find_impl(InferDevice *device, const InferNode *anchor, const char *name)
+{
+  if (g_str_equal(name, infer_impl_reference.name))
+    return &infer_impl_reference;
+  if (g_str_equal(name, infer_impl_reformat.name))
+    return &infer_impl_reformat;
+  return infer_device_find_impl(device, anchor->op->name, name);
+}
+
+static gboolean
+read_steps(Reader *self, InferProgram *program, InferDevice *device, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "steps", INFER_PLAN_STEPS, error);
+  guint at = 0, n_nodes = infer_network_get_n_nodes(self->network);
+
+  for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
+    const char *name, *impl;
+    guint32 n, anchor;
+    g_autofree InferNode **nodes = NULL;
+    InferStep *step;
+
+    g_variant_get_child(part, i, "(&suu&s)", &name, &n, &anchor, &impl);
+    if (n == 0 || n > n_nodes - at || anchor >= n)
+      return damaged(self->source, error, "step '%s' has an impossible number of nodes", name);
+    nodes = g_new(InferNode *, n);
+    for (guint j = 0; j < n; j++)
+      nodes[j] = infer_network_get_node(self->network, at++);
+    step = infer_step_new(nodes, n, anchor);
+    g_ptr_array_add(program->steps, step);
+    if (!*impl)
+      continue;
+    step->impl = find_impl(device, nodes[anchor], impl);
+    if (!step->impl) {
+      g_set_error(error, INFER_ERROR, INFER_ERROR_VERSION,
+                  "plan '%s', step '%s': device %s has no implementation '%s'; build the plan "
+                  "again on this machine",
+                  self->source, name, device->name, impl);
+      return FALSE;
+    }
+  }
+  if (part && at != n_nodes)
+    return damaged(self->source, error, "some nodes belong to no step");
+  return part != NULL;
+}
+
+static gboolean
+read_packs(Reader *self, InferEngine *engine, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "packs", INFER_PLAN_PACKS, error);
+  const char *key = NULL;
+
+  if (!part)
+    return FALSE;
+  if (!g_variant_lookup(self->table, "device-key", "&s", &key) ||
+      !g_str_equal(key, engine->device->key)) {
+    g_info("plan '%s' was made for '%s', this is '%s': weights are packed again", self->source,
+           key ? key : "", engine->device->key);
+    return TRUE;
+  }
+  for (gsize i = 0; i < g_variant_n_children(part); i++) {
+    guint32 tensor;
+    gint blob;
+    g_autoptr(GVariant) bytes = NULL;
+    g_autoptr(GBytes) pack_key = NULL;
+
+    g_variant_get_child(part, i, "(u@ayi)", &tensor, &bytes, &blob);
+    pack_key = g_variant_get_data_as_bytes(bytes);
+    if (!get_blob(self, blob))
+      return damaged(self->source, error, "packed weights lie outside the file");
+    infer_packs_add(engine->packs, tensor, pack_key, get_blob(self, blob));
+  }
+  return TRUE;
+}
+
+static gboolean
+read_timings(Reader *self, InferEngine *engine, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "timings", INFER_PLAN_TIMINGS, error);
+
+  for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
+    InferTiming timing;
+    g_variant_get_child(part, i, "(ut)", &timing.batch, &timing.nanoseconds);
+    g_array_append_val(engine->timings, timing);
+  }
+  return part != NULL;
+}
+
+static gboolean
+read_network(Reader *self, GError **error)
+{
+  g_autoptr(GVariant) info_text = get_part(self, "model-info", "s", error);
+  g_autoptr(InferModelInfo) info = NULL;
+  const char *text;
+  gsize length;
+
+  if (!info_text)
+    return FALSE;
+  text = g_variant_get_string(info_text, &length);
+  info = infer_model_info_new_from_data(text, length, self->source, error);
+  if (!info)
+    return FALSE;
+  self->network = infer_network_new();
+  infer_network_set_model_info(self->network, info);
+  return read_blobs(self, error) && read_symbols(self, error) && read_tensors(self, error) &&
+         read_inputs(self, error) && read_nodes(self, error) && read_outputs(self, error) &&
+         infer_network_validate(self->network, error) && infer_network_infer(self->network, error);
+}
+
+/* --- whole --- */
+
+static InferDevice *
+open_device(Reader *self, const char *wanted, guint threads, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "device", "s", error);
+  g_auto(GStrv) have = NULL;
+  g_auto(GStrv) want = NULL;
+
+  if (!part)
+    return NULL;
+  if (!wanted || !*wanted || g_str_equal(wanted, "auto"))
+    return infer_device_open(g_variant_get_string(part, NULL), threads, error);
+  have = g_strsplit(g_variant_get_string(part, NULL), ":", 2);
+  want = g_strsplit(wanted, ":", 2);
+  if (!have[0] || g_strcmp0(have[0], want[0]) != 0) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_VERSION,
+                "plan '%s' was made for device '%s', not for '%s'; build it again from the model",
+                self->source, g_variant_get_string(part, NULL), wanted);
+    return NULL;
+  }
+  return infer_device_open(wanted, threads, error);
+}
+
+static InferEngine *
+read_engine(Reader *self, const char *device_name, guint threads, GError **error)
+{
+  g_autoptr(InferDevice) device = open_device(self, device_name, threads, error);
+  g_autoptr(InferProgram) program = NULL;
+  g_autoptr(InferEngine) engine = NULL;
+  const char *origin = NULL;
+
+  if (!device || !read_network(self, error))
+    return NULL;
+  program = g_new0(InferProgram, 1);
+  program->network = g_object_ref(self->network);
+  program->orders = g_steal_pointer(&self->orders);
+  program->steps = g_ptr_array_new_with_free_func(infer_step_free);
+  if (!read_steps(self, program, device, error))
+    return NULL;
+  if (!infer_program_check(program, device, error)) {
+    g_prefix_error(error, "plan '%s': ", self->source);
+    return NULL;
+  }
+  g_variant_lookup(self->table, "source", "&s", &origin);
+  engine = infer_engine_new(g_steal_pointer(&program), device, origin, error);
+  if (!engine || !read_packs(self, engine, error) || !read_timings(self, engine, error))
+    return NULL;
+  return g_steal_pointer(&engine);
+}
+
+static void
+unref_blob(gpointer data)
+{
+  g_bytes_unref(*(GBytes **)data);
+}
+
+InferEngine *
+infer_plan_read(GBytes *bytes, const char *source, const char *device, guint threads,
+                GError **error)
+{
+  Reader reader = {.source = source};
+  InferPlanHeader header;
+  InferEngine *engine = NULL;
+
+  if (!check_file(bytes, &header, source, error))
+    return NULL;
+  reader.table = read_table(bytes, &header, source, error);
+  if (!reader.table)
+    return NULL;
+  reader.data = g_bytes_new_from_bytes(bytes, GUINT64_FROM_LE(header.data_offset),
+                                       GUINT64_FROM_LE(header.data_size));
+  reader.blobs = g_array_new(FALSE, TRUE, sizeof(GBytes *));
+  g_array_set_clear_func(reader.blobs, unref_blob);
+  engine = read_engine(&reader, device, threads, error);
+  g_array_unref(reader.blobs);
+  g_bytes_unref(reader.data);
+  g_variant_unref(reader.table);
+  g_clear_object(&reader.network);
+  g_free(reader.orders);
+  return engine;
+}
+
+gboolean
+infer_engine_check_file(const char *path, const char *device, GError **error)
+{
+  InferPlanHeader header = {0};
+  FILE *file = fopen(path, "rb");
+  gsize n;
+
+  if (!file) {
+    g_set_error(error, G_FILE_ERROR, (gint)g_file_error_from_errno(errno),
+                "'%s' cannot be opened: %s", path, g_strerror(errno));
+    return FALSE;
+  }
+  n = fread(&header, 1, sizeof header, file);
+  fclose(file);
+  if (n < sizeof header)
+    memset(header.magic, 0, sizeof header.magic);
+  return check_header(&header, path, error);
+}

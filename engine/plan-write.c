@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan.h"
+
+#include <string.h>
+#include <xxhash.h>
+
+typedef struct {
+  GVariantBuilder blobs;
+  GByteArray *data;
+  GHashTable *seen; /* content hash -> index + 1, so that equal weights are stored once */
+  gint n;
+} Writer;
+
+static gint
+add_blob(Writer *self, gconstpointer bytes, gsize size)
+{
+  XXH128_hash_t hash = XXH3_128bits(bytes, size);
+  g_autofree char *key = g_strdup_printf("%" G_GINT64_MODIFIER "x%" G_GINT64_MODIFIER
+                                         "x-%" G_GSIZE_FORMAT,
+                                         (guint64)hash.high64, (guint64)hash.low64, size);
+  gint index = GPOINTER_TO_INT(g_hash_table_lookup(self->seen, key));
+  static const guint8 zeros[INFER_PLAN_ALIGNMENT];
+
+  if (index)
+    return index - 1;
+  g_variant_builder_add(&self->blobs, "(tt)", (guint64)self->data->len, (guint64)size);
+  if (size)
+    g_byte_array_append(self->data, bytes, (guint)size);
+  if (self->data->len % INFER_PLAN_ALIGNMENT)
+    g_byte_array_append(self->data, zeros,
+                        INFER_PLAN_ALIGNMENT - self->data->len % INFER_PLAN_ALIGNMENT);
+  g_hash_table_insert(self->seen, g_steal_pointer(&key), GINT_TO_POINTER(++self->n));
+  return self->n - 1;
+}
+
+static GVariant *
+write_symbols(InferNetwork *network)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init(&builder, G_VARIANT_TYPE(INFER_PLAN_SYMBOLS));
+  for (guint i = 0; i < infer_network_get_n_symbols(network); i++) {
+    const InferSymbol *symbol = infer_network_get_symbol(network, i);
+    g_variant_builder_add(&builder, "(sxxx)", symbol->name, symbol->min, symbol->opt, symbol->max);
+  }
+  return g_variant_builder_end(&builder);
+}
+
+static GVariant *
+write_tensors(Writer *self, const InferProgram *program)
+{
+  InferNetwork *network = program->network;
+  GVariantBuilder builder;
+
+  g_variant_builder_init(&builder, G_VARIANT_TYPE(INFER_PLAN_TENSORS));
+  for (guint i = 0; i < infer_network_get_n_tensors(network); i++) {
+    const InferTensor *tensor = infer_network_get_tensor(network, i);
+    const InferOrder *order = &program->orders[i];
+    gint value = tensor->value ? add_blob(self, tensor->value->data, tensor->value->size) : -1;
+    gint initial =
+        tensor->initial ? add_blob(self, tensor->initial->data, tensor->initial->size) : -1;
+
+    g_variant_builder_add(
+        &builder, "(su@ax@ayii)", tensor->name, (guint32)tensor->type,
+        g_variant_new_fixed_array(G_VARIANT_TYPE_INT64, tensor->dims.d, (gsize)tensor->dims.n, 8),
+        g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, order->axis, (gsize)order->n, 1), value,
+        initial);
+  }
+  return g_variant_builder_end(&builder);
+}
+
+static GVariant *
+tensor_indices(InferTensor *const *tensors, guint n)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init(&builder, G_VARIANT_TYPE("ai"));
+  for (guint i = 0; i < n; i++)
+    g_variant_builder_add(&builder, "i", tensors[i] ? (gint)tensors[i]->index : -1);
+  return g_variant_builder_end(&builder);
+}
+
+static GVariant *
+write_nodes(InferNetwork *network)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init(&builder, G_VARIANT_TYPE(INFER_PLAN_NODES));
+  for (guint i = 0; i < infer_network_get_n_nodes(network); i++) {
+    const InferNode *node = infer_network_get_node(network, i);
+    g_variant_builder_add(&builder, "(ssu@a{sv}@ai@ai)", node->name, node->op->name,
+                          node->op->version, node->attrs,
+                          tensor_indices(node->inputs, node->n_inputs),
+                          tensor_indices(node->outputs, node->n_outputs));
+  }
+  return g_variant_builder_end(&builder);
+}
+
+static GVariant *
+write_steps(const InferProgram *program)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init(&builder, G_VARIANT_TYPE(INFER_PLAN_STEPS));
+  for (guint i = 0; i < program->steps->len; i++) {
+    const InferStep *step = program->steps->pdata[i];
+    g_variant_builder_add(&builder, "(suus)", step->name, step->n_nodes, step->anchor,
+                          step->impl ? step->impl->name : "");
+  }
+  return g_variant_builder_end(&builder);
+}
+
+static gint
+by_key(gconstpointer a, gconstpointer b)
+{
+  return g_bytes_compare((*(InferPack *const *)a)->key, (*(InferPack *const *)b)->key);
+}
+
+/* Sorted, so that the order in which contexts packed them does not show. */
+static GVariant *
+write_packs(Writer *self, InferPacks *packs)
+{
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&packs->lock);
+  g_autoptr(GPtrArray) sorted = g_ptr_array_new();
+  GVariantBuilder builder;
+
+  for (guint i = 0; i < packs->entries->len; i++)
+    g_ptr_array_add(sorted, packs->entries->pdata[i]);
+  g_ptr_array_sort(sorted, by_key);
+  g_variant_builder_init(&builder, G_VARIANT_TYPE(INFER_PLAN_PACKS));
+  for (guint i = 0; i < sorted->len; i++) {
+    const InferPack *pack = sorted->pdata[i];
+    gsize size, key_size;
+    gconstpointer data = g_bytes_get_data(pack->data, &size);
+    gconstpointer key = g_bytes_get_data(pack->key, &key_size);
+
+    g_variant_builder_add(&builder, "(u@ayi)", pack->tensor,
+                          g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, key, key_size, 1),
+                          add_blob(self, data, size));
+  }
+  return g_variant_builder_end(&builder);
+}
+
+static GVariant *
+write_timings(const InferEngine *engine)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init(&builder, G_VARIANT_TYPE(INFER_PLAN_TIMINGS));
+  for (guint i = 0; i < engine->timings->len; i++) {
+    const InferTiming *timing = &g_array_index(engine->timings, InferTiming, i);
+    g_variant_builder_add(&builder, "(ut)", timing->batch, timing->nanoseconds);
+  }
+  return g_variant_builder_end(&builder);
+}
+
+static GVariant *
+write_bindings(InferNetwork *network, gboolean inputs)
+{
+  GVariantBuilder builder;
+  guint n = inputs ? infer_network_get_n_inputs(network) : infer_network_get_n_outputs(network);
+
+  g_variant_builder_init(&builder, G_VARIANT_TYPE(INFER_PLAN_INDICES));
+  for (guint i = 0; i < n; i++) {
+    const InferTensor *tensor =
+        inputs ? infer_network_get_input(network, i) : infer_network_get_output(network, i);
+    g_variant_builder_add(&builder, "u", tensor->index);
+  }
+  return g_variant_builder_end(&builder);
+}
+
+static GVariant *
+write_table(InferEngine *engine, Writer *writer)
+{
+  InferNetwork *network = engine->program->network;
+  g_autofree char *info = infer_model_info_to_data(engine->info);
+  GVariantBuilder builder;
+
+  g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add(&builder, "{sv}", "version", g_variant_new_string(INFER_VERSION));
+  g_variant_builder_add(&builder, "{sv}", "device", g_variant_new_string(engine->device->name));
+  g_variant_builder_add(&builder, "{sv}", "device-key", g_variant_new_string(engine->device->key));
+  g_variant_builder_add(&builder, "{sv}", "source", g_variant_new_string(engine->source));
+  g_variant_builder_add(&builder, "{sv}", "model-info", g_variant_new_string(info));
+  g_variant_builder_add(&builder, "{sv}", "symbols", write_symbols(network));
+  g_variant_builder_add(&builder, "{sv}", "tensors", write_tensors(writer, engine->program));
+  g_variant_builder_add(&builder, "{sv}", "nodes", write_nodes(network));
+  g_variant_builder_add(&builder, "{sv}", "steps", write_steps(engine->program));
+  g_variant_builder_add(&builder, "{sv}", "inputs", write_bindings(network, TRUE));
+  g_variant_builder_add(&builder, "{sv}", "outputs", write_bindings(network, FALSE));
+  g_variant_builder_add(&builder, "{sv}", "packs", write_packs(writer, engine->packs));
+  g_variant_builder_add(&builder, "{sv}", "timings", write_timings(engine));
+  g_variant_builder_add(&builder, "{sv}", "blobs", g_variant_builder_end(&writer->blobs));
+  return g_variant_ref_sink(g_variant_builder_end(&builder));
+}
+
+GBytes *
+infer_plan_write(InferEngine *engine, GError **error)
+{
+  Writer writer = {0};
+  g_autoptr(GVariant) table = NULL;
+  GByteArray *file = g_byte_array_new();
+  InferPlanHeader header = {.magic = INFER_PLAN_MAGIC};
+  static const guint8 zeros[INFER_PLAN_ALIGNMENT];
+  gsize table_size;
+
+  if (infer_engine_get_weights_size(engine) > G_MAXUINT / 2) {
+    g_byte_array_unref(file);
+    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
+                "the plan would be larger than 2 GiB");
+    return NULL;
+  }
+  g_variant_builder_init(&writer.blobs, G_VARIANT_TYPE(INFER_PLAN_BLOBS));
+  writer.data = g_byte_array_new();
+  writer.seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  table = write_table(engine, &writer);
+  table_size = g_variant_get_size(table);
+  header.format = GUINT32_TO_LE(INFER_PLAN_FORMAT);
+  header.header_size = GUINT32_TO_LE(sizeof header);
+  header.table_size = GUINT64_TO_LE(table_size);
+  header.data_offset = GUINT64_TO_LE((sizeof header + table_size + INFER_PLAN_ALIGNMENT - 1) /
+                                     INFER_PLAN_ALIGNMENT * INFER_PLAN_ALIGNMENT);
+  header.data_size = GUINT64_TO_LE(writer.data->len);
+  header.table_hash = GUINT64_TO_LE(XXH3_64bits(g_variant_get_data(table), table_size));
+  header.data_hash = GUINT64_TO_LE(XXH3_64bits(writer.data->data, writer.data->len));
+  g_byte_array_append(file, (const guint8 *)&header, sizeof header);
+  g_byte_array_append(file, g_variant_get_data(table), (guint)table_size);
+  g_byte_array_append(file, zeros,
+                      (guint)(GUINT64_FROM_LE(header.data_offset) - sizeof header - table_size));
+  if (writer.data->len)
+    g_byte_array_append(file, writer.data->data, writer.data->len);
+  g_byte_array_unref(writer.data);
+  g_hash_table_unref(writer.seen);
+  return g_byte_array_free_to_bytes(file);
+}

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "prepare.h"
+#include "planner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- packed weights --- */
+
+static void
+pack_free(gpointer data)
+{
+  InferPack *pack = data;
+
+  g_bytes_unref(pack->key);
+  g_bytes_unref(pack->data);
+  g_free(pack);
+}
+
+InferPacks *
+infer_packs_new(void)
+{
+  InferPacks *packs = g_new0(InferPacks, 1);
+
+  g_mutex_init(&packs->lock);
+  packs->entries = g_ptr_array_new_with_free_func(pack_free);
+  packs->by_key = g_hash_table_new(g_bytes_hash, g_bytes_equal);
+  return packs;
+}
+
+void
+infer_packs_free(InferPacks *packs)
+{
+  g_hash_table_unref(packs->by_key);
+  g_ptr_array_unref(packs->entries);
+  g_mutex_clear(&packs->lock);
+  g_free(packs);
+}
+
+void
+infer_packs_add(InferPacks *packs, guint tensor, GBytes *key, GBytes *data)
+{
+  InferPack *pack = g_new0(InferPack, 1);
+
+  pack->tensor = tensor;
+  pack->key = g_bytes_ref(key);
+  pack->data = g_bytes_ref(data);
+  packs->size += g_bytes_get_size(data);
+  g_ptr_array_add(packs->entries, pack);
+  g_hash_table_insert(packs->by_key, pack->key, pack);
+}
+
+static GBytes *
+pack_key(guint tensor, gconstpointer key, gsize key_size)
+{
+  GByteArray *whole = g_byte_array_new();
+  guint32 index = GUINT32_TO_LE(tensor);
+
+  g_byte_array_append(whole, (const guint8 *)&index, sizeof index);
+  g_byte_array_append(whole, key, (guint)key_size);
+  return g_byte_array_free_to_bytes(whole);
+}
+
+static GBytes *
+make_pack(const InferTensor *tensor, gsize size, InferPackFunc pack, gpointer user_data,
+          GError **error)
+{
+  gsize rounded = (size + INFER_MEMORY_ALIGNMENT) / INFER_MEMORY_ALIGNMENT * INFER_MEMORY_ALIGNMENT;
+  gpointer memory = size <= (gsize)1 << 40 ? aligned_alloc(INFER_MEMORY_ALIGNMENT, rounded) : NULL;
+
+  if (!memory) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_MEMORY,
+                "%" G_GSIZE_FORMAT " bytes for the packed weights of '%s' cannot be had", size,
+                tensor->name);
+    return NULL;
+  }
+  /* Padding of a packed format is written by nobody, and plans have to be reproducible. */
+  memset(memory, 0, rounded);
+  if (!pack(user_data, tensor->value, memory, error)) {
+    free(memory);
+    return NULL;
+  }
+  return g_bytes_new_with_free_func(memory, size, free, memory);
+}
+
+const void *
+infer_prepare_pack(InferPrepare *prepare, guint input, gconstpointer key, gsize key_size,
+                   gsize size, InferPackFunc pack, gpointer user_data, GError **error)
+{
+  InferPacks *packs = prepare->packer;
+  const InferTensor *tensor = prepare->step->inputs[input];
+  g_autoptr(GBytes) whole = pack_key(tensor->index, key, key_size);
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&packs->lock);
+  InferPack *found = g_hash_table_lookup(packs->by_key, whole);
+  g_autoptr(GBytes) data = NULL;
+
+  if (!tensor->value) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_FAILED, "'%s' is not constant and cannot be packed",
+                tensor->name);
+    return NULL;
+  }
+  if (found && g_bytes_get_size(found->data) == size)
+    return g_bytes_get_data(found->data, NULL);
+  data = make_pack(tensor, size, pack, user_data, error);
+  if (!data)
+    return NULL;
+  infer_packs_add(packs, tensor->index, whole, data);
+  return g_bytes_get_data(data, NULL);
+}
+
+/* --- dimensions --- */
+
+gsize
+infer_buffer_size(const InferBuffer *buffer)
+{
+  return infer_type_size(buffer->type, infer_dims_count(&buffer->dims));
+}
+
+static gboolean
+set_buffer(InferPrepared *self, const InferTensor *tensor, const InferOperand *operand,
+           GError **error)
+{
+  InferBuffer *buffer = &self->buffers[tensor->index];
+  const InferOrder *order = &self->program->orders[tensor->index];
+
+  if (!infer_dims_is_constant(&operand->dims) || operand->type == INFER_TYPE_STRING) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
+                "the dimensions of '%s' depend on data; such networks are not supported",
+                tensor->name);
+    return FALSE;
+  }
+  if (order->n != operand->dims.n || tensor->type != operand->type) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_SHAPE,
+                "'%s' has another rank or type now than when it was lowered", tensor->name);
+    return FALSE;
+  }
+  buffer->type = operand->type;
+  buffer->dims = operand->dims;
+  buffer->value = operand->value;
+  infer_order_strides(order, &buffer->dims, buffer->strides);
+  return TRUE;
+}
+
+static void
+input_operand(InferOperand *operand, const InferTensor *tensor, gint64 symbol, guint batch)
+{
+  infer_operand_from_tensor(operand, tensor);
+  for (gint i = 0; i < operand->dims.n; i++)
+    if (operand->dims.d[i] == symbol)
+      operand->dims.d[i] = batch;
+}
+
+static gboolean
+infer_node_concrete(InferPrepared *self, const InferNode *node, InferOperand *operands,
+                    GError **error)
+{
+  g_autofree InferOperand *in = g_new0(InferOperand, node->n_inputs + 1);
+  g_autofree InferOperand *out = g_new0(InferOperand, node->n_outputs + 1);
+
+  for (guint j = 0; j < node->n_inputs; j++)
+    if (node->inputs[j])
+      in[j] = operands[node->inputs[j]->index];
+  if (!infer_op_shape(node, in, node->n_inputs, out, node->n_outputs, error))
+    return FALSE;
+  for (guint j = 0; j < node->n_outputs; j++) {
+    operands[node->outputs[j]->index] = out[j];
+    if (!set_buffer(self, node->outputs[j], &out[j], error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+infer_concrete(InferPrepared *self, gint64 symbol, GError **error)
+{
+  g_autofree InferOperand *operands = g_new0(InferOperand, self->n_tensors + 1);
+  InferNetwork *network = self->program->network;
+
+  for (guint i = 0; i < self->n_tensors; i++) {
+    const InferTensor *tensor = infer_network_get_tensor(network, i);
+
+    if (!tensor->is_input && !tensor->value)
+      continue;
+    input_operand(&operands[i], tensor, symbol, self->batch);
+    if (!set_buffer(self, tensor, &operands[i], error))
+      return FALSE;
+  }
+  for (guint i = 0; i < infer_network_get_n_nodes(network); i++)
+    if (!infer_node_concrete(self, infer_network_get_node(network, i), operands, error))
+      return FALSE;
+  return TRUE;
+}
+
+/* --- steps --- */
+
+static gboolean
+prepare_step(InferPrepared *self, guint index, InferDevice *device, InferPacks *packs,
+             GError **error)
+{
+  const InferStep *step = self->program->steps->pdata[index];
+  g_autofree InferBuffer *inputs = g_new0(InferBuffer, step->n_inputs + 1);
+  g_autofree InferBuffer *outputs = g_new0(InferBuffer, step->n_outputs + 1);
+  InferPrepare prepare = {
+      .device = device, .step = step, .inputs = inputs, .outputs = outputs, .packer = packs};
+
+  if (infer_step_is_view(step))
+    return TRUE;
+  for (guint i = 0; i < step->n_inputs; i++)
+    inputs[i] = self->buffers[step->inputs[i]->index];
+  for (guint i = 0; i < step->n_outputs; i++)
+    outputs[i] = self->buffers[step->outputs[i]->index];
+  if (!step->impl->prepare(&prepare, error)) {
+    g_prefix_error(error, "step '%s' (%s): ", step->name, step->impl->name);
+    return FALSE;
+  }
+  self->states[index] = prepare.state;
+  self->workspace_sizes[index] = prepare.workspace;
+  return TRUE;
+}
+
+/* --- memory --- */
+
+/* A view has the memory of what it looks at. */
+static void
+find_roots(InferPrepared *self)
+{
+  for (guint i = 0; i < self->n_tensors; i++)
+    self->roots[i] = i;
+  for (guint s = 0; s < self->n_steps; s++) {
+    const InferStep *step = self->program->steps->pdata[s];
+    if (infer_step_is_view(step))
+      self->roots[step->outputs[0]->index] = self->roots[step->nodes[0]->inputs[0]->index];
+  }
+}
+
+static void
+touch(InferLife *life, guint step)
+{
+  life->first = MIN(life->first, step);
+  life->last = MAX(life->last, step);
+}
+
+static void
+find_lives(InferPrepared *self, InferLife *lives, gboolean keep_all)
+{
+  for (guint i = 0; i < self->n_tensors; i++)
+    lives[i] = (InferLife){.first = G_MAXUINT, .last = 0};
+  for (guint s = 0; s < self->n_steps; s++) {
+    const InferStep *step = self->program->steps->pdata[s];
+    for (guint i = 0; i < step->n_inputs; i++)
+      touch(&lives[self->roots[step->inputs[i]->index]], s);
+    for (guint i = 0; i < step->n_outputs; i++)
+      touch(&lives[self->roots[step->outputs[i]->index]], s);
+    lives[self->n_tensors + s] =
+        (InferLife){.first = s, .last = s, .size = self->workspace_sizes[s]};
+  }
+  if (keep_all)
+    for (guint i = 0; i < self->n_tensors; i++)
+      lives[i].first = 0, lives[i].last = self->n_steps;
+}
+
+/* Inputs and outputs lie at the start, apart from what is reused, since users read and write
+ * them between runs. */
+static gboolean
+place_io(InferPrepared *self, gboolean *is_io)
+{
+  gsize offset = 0;
+
+  for (guint i = 0; i < self->n_tensors; i++) {
+    const InferTensor *tensor = infer_network_get_tensor(self->program->network, i);
+    guint root = self->roots[i];
+    gsize size;
+
+    if ((!tensor->is_input && !tensor->is_output) || is_io[root])
+      continue;
+    is_io[root] = TRUE;
+    size = infer_buffer_size(&self->buffers[root]);
+    self->offsets[root] = offset;
+    if (size > ((gsize)1 << 40) || __builtin_add_overflow(offset, size + INFER_MEMORY_ALIGNMENT,
+                                                           &offset))
+      return FALSE;
+    offset -= offset % INFER_MEMORY_ALIGNMENT;
+  }
+  self->io_size = offset;
+  return TRUE;
+}
+
+static gboolean
+place_all(InferPrepared *self, gboolean keep_all, GError **error)
+{
+  g_autofree InferLife *lives = g_new0(InferLife, self->n_tensors + self->n_steps + 1);
+  g_autofree gboolean *is_io = g_new0(gboolean, self->n_tensors + 1);
+  gsize arena;
+
+  find_roots(self);
+  find_lives(self, lives, keep_all);
+  if (!place_io(self, is_io))
+    goto too_large;
+  for (guint i = 0; i < self->n_tensors; i++) {
+    gsize size = self->roots[i] == i && !self->buffers[i].value
+                     ? infer_buffer_size(&self->buffers[i])
+                     : 0;
+    if (size > ((gsize)1 << 40))
+      goto too_large;
+    self->tensors_size += size;
+    lives[i].size = is_io[i] || lives[i].first == G_MAXUINT ? 0 : size;
+  }
+  if (!infer_plan_memory(lives, self->n_tensors + self->n_steps, &arena) ||
+      arena > ((gsize)1 << 40))
+    goto too_large;
+  for (guint i = 0; i < self->n_tensors; i++)
+    if (self->roots[i] == i && !is_io[i])
+      self->offsets[i] = self->io_size + lives[i].offset;
+  for (guint s = 0; s < self->n_steps; s++)
+    self->workspaces[s] = self->io_size + lives[self->n_tensors + s].offset;
+  self->memory_size = self->io_size + arena;
+  return TRUE;
+
+too_large:
+  g_set_error(error, INFER_ERROR, INFER_ERROR_MEMORY, "the network needs too much memory");
+  return FALSE;
+}
+
+static void
+alloc_pointers(InferPrepared *self)
+{
+  guint n = 0;
+
+  for (guint s = 0; s < self->n_steps; s++) {
+    const InferStep *step = self->program->steps->pdata[s];
+    self->step_pointers[s] = n;
+    n += step->n_inputs + step->n_outputs;
+  }
+  self->pointers = g_new0(gpointer, n + 1);
+}
+
+void
+infer_prepared_set_base(InferPrepared *self, guint8 *base)
+{
+  for (guint s = 0; s < self->n_steps; s++) {
+    const InferStep *step = self->program->steps->pdata[s];
+    gpointer *list = self->pointers + self->step_pointers[s];
+
+    for (guint i = 0; i < step->n_inputs; i++)
+      *list++ = infer_prepared_data(self, step->inputs[i], base);
+    for (guint i = 0; i < step->n_outputs; i++)
+      *list++ = infer_prepared_data(self, step->outputs[i], base);
+  }
+}
+
+gboolean
+infer_prepared_run_step(const InferPrepared *self, guint index, guint8 *base, InferStream *stream,
+                        GError **error)
+{
+  const InferStep *step = self->program->steps->pdata[index];
+  gpointer *list = self->pointers + self->step_pointers[index];
+
+  if (infer_step_is_view(step))
+    return TRUE;
+  return step->impl->run(self->states[index], stream, list, list + step->n_inputs,
+                         base + self->workspaces[index], error);
+}
+
+InferPrepared *
+infer_prepared_new(const InferProgram *program, InferDevice *device, InferPacks *packs,
+                   gint64 batch_symbol, guint batch, gboolean keep_all, GError **error)
+{
+  InferPrepared *self = g_new0(InferPrepared, 1);
+  gboolean ok;
+
+  self->batch = batch;
+  self->program = program;
+  self->n_tensors = infer_network_get_n_tensors(program->network);
+  self->n_steps = program->steps->len;
+  self->buffers = g_new0(InferBuffer, self->n_tensors + 1);
+  self->roots = g_new0(guint, self->n_tensors + 1);
+  self->offsets = g_new0(gsize, self->n_tensors + 1);
+  self->states = g_new0(gpointer, self->n_steps + 1);
+  self->workspaces = g_new0(gsize, self->n_steps + 1);
+  self->workspace_sizes = g_new0(gsize, self->n_steps + 1);
+  self->step_pointers = g_new0(guint, self->n_steps + 1);
+  ok = infer_concrete(self, batch_symbol, error);
+  for (guint i = 0; ok && i < self->n_steps; i++)
+    ok = prepare_step(self, i, device, packs, error);
+  if (!ok || !place_all(self, keep_all, error)) {
+    infer_prepared_free(self);
+    return NULL;
+  }
+  alloc_pointers(self);
+  return self;
+}
+
+void
+infer_prepared_free(gpointer data)
+{
+  InferPrepared *self = data;
+
+  for (guint i = 0; i < self->n_steps; i++) {
+    const InferStep *step = self->program->steps->pdata[i];
+    if (self->states[i] && step->impl->release)
+      step->impl->release(self->states[i]);
+  }
+  g_free(self->buffers);
+  g_free(self->roots);
+  g_free(self->offsets);
+  g_free(self->states);
+  g_free(self->workspaces);
+  g_free(self->workspace_sizes);
+  g_free(self->step_pointers);
+  g_free(self->pointers);
+  g_free(self);
+}

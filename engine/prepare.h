@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "program-private.h"
+
+G_BEGIN_DECLS
+
+/**
+ * InferPacks: packed weights of an engine.
+ *
+ * Filled while steps are prepared, by any context; looked up by tensor and key. What came with a
+ * plan lies in the plan's mapping.
+ */
+typedef struct {
+  GMutex lock;
+  GPtrArray *entries;   /* InferPack */
+  GHashTable *by_key;   /* the same, by InferPack.key */
+  gsize size;
+} InferPacks;
+
+typedef struct {
+  GBytes *key;          /* tensor index, then what the implementation said */
+  guint tensor;
+  GBytes *data;
+} InferPack;
+
+InferPacks *infer_packs_new(void);
+void infer_packs_free(InferPacks *packs);
+void infer_packs_add(InferPacks *packs, guint tensor, GBytes *key, GBytes *data);
+
+/**
+ * InferPrepared:
+ * @batch: rows that it was prepared for
+ * @buffers: per tensor: concrete dimensions and strides
+ * @roots: per tensor: the tensor whose memory it has
+ * @offsets: per tensor: where it lies in the memory; of roots that are not constant
+ * @memory_size: bytes of memory that a context needs
+ * @io_size: bytes of it at the start that are inputs and outputs
+ * @tensors_size: bytes of all tensors without sharing, to compare
+ * @states: per step
+ * @workspaces: per step: offset of its workspace
+ * @pointers: one list for each step: its inputs, then its outputs
+ * @steps_pointers: per step: index into @pointers
+ *
+ * A program made ready for one batch.
+ */
+typedef struct {
+  guint batch;
+  guint n_tensors;
+  guint n_steps;
+  const InferProgram *program;
+  InferBuffer *buffers;
+  guint *roots;
+  gsize *offsets;
+  gsize memory_size;
+  gsize io_size;
+  gsize tensors_size;
+  gpointer *states;
+  gsize *workspace_sizes;
+  gsize *workspaces;
+  gpointer *pointers;
+  guint *step_pointers;
+} InferPrepared;
+
+/**
+ * infer_prepared_new:
+ * @keep_all: give every tensor memory of its own, so that all can be looked at after a run
+ */
+InferPrepared *infer_prepared_new(const InferProgram *program, InferDevice *device,
+                                  InferPacks *packs, gint64 batch_symbol, guint batch,
+                                  gboolean keep_all, GError **error);
+void infer_prepared_free(gpointer prepared);
+
+/** Fills the pointers for memory at @base. */
+void infer_prepared_set_base(InferPrepared *prepared, guint8 *base);
+
+/** Where @tensor lies when the memory is at @base; constants where they are. */
+static inline gpointer
+infer_prepared_data(const InferPrepared *prepared, const InferTensor *tensor, guint8 *base)
+{
+  const InferBuffer *root = &prepared->buffers[prepared->roots[tensor->index]];
+
+  return root->value ? root->value->data : base + prepared->offsets[prepared->roots[tensor->index]];
+}
+
+/** Bytes of a tensor in memory. */
+gsize infer_buffer_size(const InferBuffer *buffer);
+
+/** Runs one step. */
+gboolean infer_prepared_run_step(const InferPrepared *prepared, guint index, guint8 *base,
+                                 InferStream *stream, GError **error);
+
+G_END_DECLS

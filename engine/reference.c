@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "program-private.h"
+
+#include <string.h>
+
+#define ALIGN(size) (((size) + 63) / 64 * 64)
+
+/* --- the nodes' own evaluation --- */
+
+typedef struct {
+  InferArray *array; /* a view whose data is set at each run */
+  gsize offset;      /* in the workspace, of what stays inside the step */
+  gint operand;      /* index among inputs, then outputs; -1 inside */
+} Value;
+
+typedef struct {
+  const InferStep *step;
+  GArray *values;           /* Value */
+  GHashTable *by_tensor;    /* InferTensor -> index + 1 in values */
+  InferEvalArgs *calls;     /* one per node */
+  gsize *scratch;           /* offsets in the workspace */
+} Reference;
+
+static guint
+add_value(Reference *self, const InferTensor *tensor, const InferBuffer *buffer, gint operand)
+{
+  Value value = {.operand = operand};
+
+  value.array = infer_array_new_view(buffer->type, &buffer->dims,
+                                     buffer->value ? buffer->value->data : NULL);
+  g_array_append_val(self->values, value);
+  g_hash_table_insert(self->by_tensor, (gpointer)tensor, GUINT_TO_POINTER(self->values->len));
+  return self->values->len - 1;
+}
+
+static Value *
+find_value(Reference *self, const InferTensor *tensor)
+{
+  guint index = GPOINTER_TO_UINT(g_hash_table_lookup(self->by_tensor, tensor));
+
+  return index ? &g_array_index(self->values, Value, index - 1) : NULL;
+}
+
+static void
+reference_release(gpointer state)
+{
+  Reference *self = state;
+
+  for (guint i = 0; self->calls && i < self->step->n_nodes; i++) {
+    g_free((gpointer)self->calls[i].in);
+    g_free(self->calls[i].out);
+  }
+  for (guint i = 0; i < self->values->len; i++)
+    infer_array_unref(g_array_index(self->values, Value, i).array);
+  g_array_unref(self->values);
+  g_hash_table_unref(self->by_tensor);
+  g_free(self->calls);
+  g_free(self->scratch);
+  g_free(self);
+}
+
+static gboolean
+prepare_node(Reference *self, guint index, gsize *workspace, GError **error)
+{
+  const InferNode *node = self->step->nodes[index];
+  g_autofree InferOperand *in = g_new0(InferOperand, node->n_inputs + 1);
+  g_autofree InferOperand *out = g_new0(InferOperand, node->n_outputs + 1);
+  InferShapeArgs args = {.node = node, .n_in = node->n_inputs, .in = in, .n_out = node->n_outputs,
+                         .out = out};
+
+  for (guint j = 0; j < node->n_inputs; j++) {
+    Value *value = node->inputs[j] ? find_value(self, node->inputs[j]) : NULL;
+    if (!value)
+      continue;
+    in[j].type = value->array->type;
+    in[j].dims = value->array->dims;
+    if (node->inputs[j]->value)
+      infer_operand_from_array(&in[j], node->inputs[j]->value);
+  }
+  if (!infer_op_shape(node, in, node->n_inputs, out, node->n_outputs, error))
+    return FALSE;
+  for (guint j = 0; j < node->n_outputs; j++) {
+    if (find_value(self, node->outputs[j]))
+      continue;
+    {
+      InferBuffer buffer = {.type = out[j].type, .dims = out[j].dims};
+      guint at = add_value(self, node->outputs[j], &buffer, -1);
+      g_array_index(self->values, Value, at).offset = *workspace;
+      *workspace += ALIGN(infer_type_size(buffer.type, infer_dims_count(&buffer.dims)));
+    }
+  }
+  self->scratch[index] = *workspace;
+  if (node->op->scratch)
+    *workspace += ALIGN(node->op->scratch(&args));
+  return TRUE;
+}
+
+static void
+bind_calls(Reference *self)
+{
+  for (guint i = 0; i < self->step->n_nodes; i++) {
+    const InferNode *node = self->step->nodes[i];
+    const InferArray **in = g_new0(const InferArray *, node->n_inputs + 1);
+    InferArray **out = g_new0(InferArray *, node->n_outputs + 1);
+
+    for (guint j = 0; j < node->n_inputs; j++)
+      if (node->inputs[j])
+        in[j] = find_value(self, node->inputs[j])->array;
+    for (guint j = 0; j < node->n_outputs; j++)
+      out[j] = find_value(self, node->outputs[j])->array;
+    self->calls[i] = (InferEvalArgs){.node = node, .n_in = node->n_inputs, .in = in,
+                                     .n_out = node->n_outputs, .out = out};
+  }
+}
+
+static gboolean
+reference_prepare(InferPrepare *prepare, GError **error)
+{
+  Reference *self = g_new0(Reference, 1);
+  const InferStep *step = prepare->step;
+  gsize workspace = 0;
+
+  self->step = step;
+  self->values = g_array_new(FALSE, TRUE, sizeof(Value));
+  self->by_tensor = g_hash_table_new(NULL, NULL);
+  self->scratch = g_new0(gsize, step->n_nodes + 1);
+  for (guint i = 0; i < step->n_inputs; i++)
+    add_value(self, step->inputs[i], &prepare->inputs[i], (gint)i);
+  for (guint i = 0; i < step->n_outputs; i++)
+    add_value(self, step->outputs[i], &prepare->outputs[i], (gint)(step->n_inputs + i));
+  for (guint i = 0; i < step->n_nodes; i++)
+    if (!prepare_node(self, i, &workspace, error)) {
+      reference_release(self);
+      return FALSE;
+    }
+  self->calls = g_new0(InferEvalArgs, step->n_nodes);
+  bind_calls(self);
+  prepare->workspace = workspace;
+  prepare->state = self;
+  return TRUE;
+}
+
+static gboolean
+reference_run(gpointer state, InferStream *stream, void *const *inputs, void *const *outputs,
+              void *workspace, GError **error)
+{
+  Reference *self = state;
+
+  for (guint i = 0; i < self->values->len; i++) {
+    Value *value = &g_array_index(self->values, Value, i);
+
+    if (value->operand < 0)
+      value->array->data = (guint8 *)workspace + value->offset;
+    else if ((guint)value->operand < self->step->n_inputs)
+      value->array->data = inputs[value->operand];
+    else
+      value->array->data = outputs[(guint)value->operand - self->step->n_inputs];
+  }
+  for (guint i = 0; i < self->step->n_nodes; i++) {
+    self->calls[i].scratch = (guint8 *)workspace + self->scratch[i];
+    if (!self->step->nodes[i]->op->eval(&self->calls[i], error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+reference_supports(InferDevice *device, const InferStep *step, InferLayout *inputs,
+                   InferLayout *outputs)
+{
+  return TRUE;
+}
+
+const InferImpl infer_impl_reference = {
+    .name = "reference",
+    .batch_invariant = TRUE,
+    .supports = reference_supports,
+    .prepare = reference_prepare,
+    .release = reference_release,
+    .run = reference_run,
+};
+
+/* --- copies between orders --- */
+
+typedef struct {
+  InferDims dims;
+  gint64 in[INFER_MAX_DIMS], out[INFER_MAX_DIMS];
+  gsize size;
+} Reformat;
+
+static gboolean
+reformat_prepare(InferPrepare *prepare, GError **error)
+{
+  Reformat *self;
+  guint bits = infer_type_bits(prepare->inputs[0].type);
+
+  if (bits < 8) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
+                "elements of type %s cannot be moved one by one",
+                infer_type_name(prepare->inputs[0].type));
+    return FALSE;
+  }
+  self = g_new0(Reformat, 1);
+  self->dims = prepare->outputs[0].dims;
+  self->size = bits / 8;
+  memcpy(self->in, prepare->inputs[0].strides, sizeof self->in);
+  memcpy(self->out, prepare->outputs[0].strides, sizeof self->out);
+  prepare->state = self;
+  return TRUE;
+}
+
+static gboolean
+reformat_run(gpointer state, InferStream *stream, void *const *inputs, void *const *outputs,
+             void *workspace, GError **error)
+{
+  const Reformat *self = state;
+  gint64 count = infer_dims_count(&self->dims), at[INFER_MAX_DIMS] = {0}, from = 0, to = 0;
+
+  for (gint64 i = 0; i < count; i++) {
+    memcpy((guint8 *)outputs[0] + (gsize)to * self->size,
+           (const guint8 *)inputs[0] + (gsize)from * self->size, self->size);
+    for (gint axis = self->dims.n - 1; axis >= 0; axis--) {
+      from += self->in[axis];
+      to += self->out[axis];
+      if (++at[axis] < self->dims.d[axis])
+        break;
+      from -= self->in[axis] * at[axis];
+      to -= self->out[axis] * at[axis];
+      at[axis] = 0;
+    }
+  }
+  return TRUE;
+}
+
+const InferImpl infer_impl_reformat = {
+    .name = "reformat",
+    .batch_invariant = TRUE,
+    .supports = reference_supports,
+    .prepare = reformat_prepare,
+    .release = g_free,
+    .run = reformat_run,
+};

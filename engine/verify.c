@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "engine-private.h"
+#include "planner.h"
+
+#include <math.h>
+#include <string.h>
+
+/*
+ * Every step is run on the device once, with all tensors kept, and compared with its nodes' eval
+ * on the same inputs. Comparing step by step names the one that is wrong, and a discontinuous
+ * operator (top-k, suppression) cannot blow a rounding difference up.
+ */
+#define RELATIVE_TOLERANCE 1e-3
+
+void
+infer_fill_random(InferEngine *engine, const InferTensor *input, const InferDims *dims,
+                  gpointer data, GRand *random)
+{
+  const char *image = infer_model_info_get_input(engine->info);
+  const InferPreprocess *pre = infer_model_info_get_preprocess(engine->info);
+  gboolean pixels = image && g_str_equal(image, input->name);
+  InferArray *view = infer_array_new_view(input->type, dims, data);
+  gint64 count = infer_dims_count(dims);
+
+  for (gint64 i = 0; i < count; i++) {
+    double value = g_rand_double(random);
+
+    if (pixels && input->type == INFER_TYPE_FLOAT)
+      value = value * 255 * (double)pre->scale[0] + (double)pre->bias[0];
+    else if (input->type == INFER_TYPE_UINT8)
+      value = floor(value * 256);
+    else if (!infer_type_is_float(input->type))
+      value = floor(value * 2);
+    infer_array_set_double(view, (gsize)i, value);
+  }
+  infer_array_unref(view);
+}
+
+/* A dense row-major copy of a lowered tensor, as eval wants it. */
+static InferArray *
+gather(const InferPrepared *prepared, const InferTensor *tensor, guint8 *base, GError **error)
+{
+  const InferBuffer *buffer = &prepared->buffers[tensor->index];
+  const guint8 *from = infer_prepared_data(prepared, tensor, base);
+  InferArray *array;
+  gint64 count = infer_dims_count(&buffer->dims), at[INFER_MAX_DIMS] = {0}, offset = 0;
+  gsize size = infer_type_bits(buffer->type) / 8;
+
+  if (tensor->value)
+    return infer_array_ref(tensor->value);
+  array = infer_array_new(buffer->type, &buffer->dims, error);
+  for (gint64 i = 0; array && i < count; i++) {
+    memcpy((guint8 *)array->data + (gsize)i * size, from + (gsize)offset * size, size);
+    for (gint axis = buffer->dims.n - 1; axis >= 0; axis--) {
+      offset += buffer->strides[axis];
+      if (++at[axis] < buffer->dims.d[axis])
+        break;
+      offset -= buffer->strides[axis] * at[axis];
+      at[axis] = 0;
+    }
+  }
+  return array;
+}
+
+static gboolean
+compare(const InferStep *step, const InferTensor *tensor, const InferArray *have,
+        const InferArray *want, GError **error)
+{
+  double largest = 1e-6, worst = 0;
+  gint64 count = infer_array_count(want), at = 0;
+
+  for (gint64 i = 0; i < count; i++)
+    if (isfinite(infer_array_get_double(want, (gsize)i)))
+      largest = MAX(largest, fabs(infer_array_get_double(want, (gsize)i)));
+  for (gint64 i = 0; i < count; i++) {
+    double a = infer_array_get_double(have, (gsize)i), b = infer_array_get_double(want, (gsize)i);
+    double difference = isnan(a) != isnan(b) ? INFINITY : isnan(a) || a == b ? 0 : fabs(a - b);
+    if (difference > worst) {
+      worst = difference;
+      at = i;
+    }
+  }
+  if (worst <= RELATIVE_TOLERANCE * largest)
+    return TRUE;
+  g_set_error(error, INFER_ERROR, INFER_ERROR_VERIFY,
+              "step '%s' (%s) is wrong: element %" G_GINT64_FORMAT " of '%s' is %g, the reference "
+              "says %g; please report this, and build without verification to go on",
+              step->name, step->impl->name, at, tensor->name,
+              infer_array_get_double(have, (gsize)at), infer_array_get_double(want, (gsize)at));
+  return FALSE;
+}
+
+static gboolean
+eval_nodes(const InferStep *step, GHashTable *values, GError **error)
+{
+  for (guint i = 0; i < step->n_nodes; i++) {
+    const InferNode *node = step->nodes[i];
+    g_autofree const InferArray **in = g_new0(const InferArray *, node->n_inputs + 1);
+    g_autofree InferArray **out = g_new0(InferArray *, node->n_outputs + 1);
+
+    for (guint j = 0; j < node->n_inputs; j++)
+      in[j] = node->inputs[j] ? g_hash_table_lookup(values, node->inputs[j]) : NULL;
+    if (!infer_op_eval_alloc(node, in, node->n_inputs, out, node->n_outputs, error))
+      return FALSE;
+    for (guint j = 0; j < node->n_outputs; j++)
+      g_hash_table_insert(values, node->outputs[j], out[j]);
+  }
+  return TRUE;
+}
+
+static gboolean
+verify_step(const InferPrepared *prepared, const InferStep *step, guint8 *base, GError **error)
+{
+  g_autoptr(GHashTable) values =
+      g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)infer_array_unref);
+
+  if (infer_step_is_view(step) || step->impl == &infer_impl_reference)
+    return TRUE;
+  for (guint i = 0; i < step->n_inputs; i++) {
+    InferArray *array = gather(prepared, step->inputs[i], base, error);
+    if (!array)
+      return FALSE;
+    g_hash_table_insert(values, step->inputs[i], array);
+  }
+  if (!eval_nodes(step, values, error))
+    return FALSE;
+  for (guint i = 0; i < step->n_outputs; i++) {
+    g_autoptr(InferArray) have = gather(prepared, step->outputs[i], base, error);
+    if (!have || !compare(step, step->outputs[i], have,
+                          g_hash_table_lookup(values, step->outputs[i]), error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+typedef struct {
+  const InferPrepared *prepared;
+  guint8 *base;
+} Run;
+
+static gboolean
+run_all(gpointer data, InferStream *stream, GError **error)
+{
+  const Run *run = data;
+
+  for (guint i = 0; i < run->prepared->n_steps; i++)
+    if (!infer_prepared_run_step(run->prepared, i, run->base, stream, error))
+      return FALSE;
+  return TRUE;
+}
+
+static void
+fill_inputs(InferEngine *engine, const InferPrepared *prepared, guint8 *base)
+{
+  InferNetwork *network = engine->program->network;
+  g_autoptr(GRand) random = g_rand_new_with_seed(1);
+
+  for (guint i = 0; i < infer_network_get_n_inputs(network); i++) {
+    const InferTensor *input = infer_network_get_input(network, i);
+    gpointer data = infer_prepared_data(prepared, input, base);
+
+    if (input->initial)
+      memcpy(data, input->initial->data, input->initial->size);
+    else
+      infer_fill_random(engine, input, &prepared->buffers[input->index].dims, data, random);
+  }
+}
+
+gboolean
+infer_verify(InferEngine *engine, GCancellable *cancellable, GError **error)
+{
+  const InferBackend *backend = engine->device->backend;
+  InferPrepared *prepared = infer_prepared_new(engine->program, engine->device, engine->packs,
+                                               engine->batch_symbol, 1, TRUE, error);
+  InferStream *stream = prepared ? backend->stream_new(engine->device, error) : NULL;
+  guint8 *base =
+      stream ? backend->alloc(engine->device, MAX(prepared->memory_size, 1), error) : NULL;
+  Run run = {.prepared = prepared, .base = base};
+  gboolean ok = FALSE;
+
+  if (base) {
+    infer_prepared_set_base(prepared, base);
+    fill_inputs(engine, prepared, base);
+    ok = backend->stream_run(stream, run_all, &run, error) && backend->stream_sync(stream, error);
+    for (guint i = 0; ok && i < prepared->n_steps; i++)
+      ok = !g_cancellable_set_error_if_cancelled(cancellable, error) &&
+           verify_step(prepared, engine->program->steps->pdata[i], base, error);
+    backend->free(engine->device, base);
+  }
+  if (stream)
+    backend->stream_free(stream);
+  if (prepared)
+    infer_prepared_free(prepared);
+  return ok;
+}

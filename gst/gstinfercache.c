@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include "gstinfermodel-private.h"
+
+#define CHUNK (1 << 20)
+
+static gboolean
+hash_file(GChecksum *checksum, const gchar *path, GCancellable *cancellable, GError **error)
+{
+  g_autoptr(GFile) file = g_file_new_for_path(path);
+  g_autoptr(GFileInputStream) stream = g_file_read(file, cancellable, error);
+  g_autofree guchar *chunk = g_malloc(CHUNK);
+  guint64 total = 0;
+  gssize n = 0;
+
+  if (!stream)
+    return FALSE;
+  while ((n = g_input_stream_read(G_INPUT_STREAM(stream), chunk, CHUNK, cancellable, error)) > 0) {
+    g_checksum_update(checksum, chunk, n);
+    total += (guint64)n;
+  }
+  /* The length keeps the contents of two files apart. */
+  g_checksum_update(checksum, (const guchar *)&total, sizeof total);
+  return n == 0;
+}
+
+gchar *
+gst_infer_cache_path(const GstInferModelSettings *settings, guint max_batch,
+                     GCancellable *cancellable, GError **error)
+{
+  g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+  g_autofree gchar *info = infer_model_info_find(settings->model_file);
+  g_autofree gchar *folder = g_build_filename(g_get_user_cache_dir(), "gst-infer", "plans", NULL);
+  g_autofree gchar *how =
+      g_strdup_printf("%s|%s|%u|%u|%d%d", PACKAGE_VERSION, settings->device, settings->threads,
+                      max_batch, info != NULL, settings->model_info_file != NULL);
+
+  g_checksum_update(checksum, (const guchar *)how, -1);
+  if (!hash_file(checksum, settings->model_file, cancellable, error) ||
+      (info && !hash_file(checksum, info, cancellable, error)) ||
+      (settings->model_info_file &&
+       !hash_file(checksum, settings->model_info_file, cancellable, error)))
+    return NULL;
+  if (g_mkdir_with_parents(folder, 0700) != 0) {
+    const int number = errno;
+    g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(number),
+                "the folder %s cannot be made: %s", folder, g_strerror(number));
+    return NULL;
+  }
+  g_autofree gchar *name = g_strconcat(g_checksum_get_string(checksum), ".plan", NULL);
+  return g_build_filename(folder, name, NULL);
+}

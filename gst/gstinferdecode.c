@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <math.h>
+#include "gstinfermodel-private.h"
+
+/* @wanted below 0 puts the default back. */
+static void
+set_scalar(GstInferModel *self, const gchar *name, gdouble initial, gdouble wanted, gdouble *last)
+{
+  if (isnan(initial))
+    return;
+  if (!(wanted >= 0))
+    wanted = initial;
+  if (wanted != *last && infer_context_set_scalar(self->context, name, wanted))
+    *last = wanted;
+}
+
+static gdouble
+effective_score(const GstInferModel *self, gdouble score)
+{
+  return score >= 0 ? score : self->score;
+}
+
+static gboolean
+view_output(GstInferModel *self, guint index, GError **error)
+{
+  const gchar *name = self->outputs[index];
+  InferArray *view = &self->views[index];
+
+  view->type = infer_engine_find_binding(self->engine, name)->type;
+  view->data = infer_context_map(self->context, name, &view->size, error);
+  return view->data && infer_context_get_dims(self->context, name, &view->dims, error);
+}
+
+gboolean
+gst_infer_model_infer(GstInferModel *self, const InferFrame *frames, guint n,
+                      InferPlacement *placements, gdouble score, gdouble iou, GError **error)
+{
+  gboolean ok;
+
+  if (!infer_context_set_batch(self->context, n, error))
+    return FALSE;
+  set_scalar(self, GST_INFER_SCORE_INPUT, self->score_default, effective_score(self, score),
+             &self->score_set);
+  set_scalar(self, GST_INFER_IOU_INPUT, self->iou_default, iou, &self->iou_set);
+  ok = infer_context_enqueue_frames(self->context, frames, n, placements, error) &&
+       infer_context_enqueue(self->context, error);
+  /* Frames may not be unmapped while work that reads them is under way, also after an error. */
+  ok = infer_context_synchronize(self->context, ok ? error : NULL) && ok;
+  for (guint i = 0; ok && i < GST_INFER_N_OUTPUTS; i++)
+    ok = view_output(self, i, error);
+  return ok;
+}
+
+/* Objects that a row can hold, by the dimensions of the outputs. */
+static gsize
+capacity(const GstInferModel *self, guint row)
+{
+  const InferArray *boxes = &self->views[GST_INFER_OUTPUT_BOXES];
+  const InferArray *scores = &self->views[GST_INFER_OUTPUT_SCORES];
+  const InferArray *classes = &self->views[GST_INFER_OUTPUT_CLASSES];
+  const gint64 k = boxes->dims.d[1];
+
+  if (boxes->dims.d[2] != 4 || k < 0 || scores->dims.d[1] != k || classes->dims.d[1] != k ||
+      row >= boxes->dims.d[0] || row >= scores->dims.d[0] || row >= classes->dims.d[0] ||
+      row >= self->views[GST_INFER_OUTPUT_COUNT].dims.d[0])
+    return 0;
+  return (gsize)k;
+}
+
+/* Edges in pixels of the frame, clipped; FALSE for what is empty or no number. */
+static gboolean
+place_box(const GstInferModel *self, gsize box, const InferPlacement *place, guint width,
+          guint height, GstInferObject *object)
+{
+  const InferArray *boxes = &self->views[GST_INFER_OUTPUT_BOXES];
+  const guint swap = infer_model_info_get_detections(self->info)->yxyx ? 1 : 0;
+  gdouble edges[4];
+
+  for (guint i = 0; i < 4; i++) {
+    const gboolean is_y = (i + swap) % 2 == 1;
+    const gdouble value = infer_array_get_double(boxes, 4 * box + i);
+    const gdouble pixel = is_y ? (value * self->height - place->offset_y) / place->scale_y
+                               : (value * self->width - place->offset_x) / place->scale_x;
+    if (!isfinite(pixel))
+      return FALSE;
+    edges[i] = CLAMP(pixel, 0, is_y ? height : width);
+  }
+  object->x = edges[swap];
+  object->y = edges[1 - swap];
+  object->w = edges[2 + swap] - edges[swap];
+  object->h = edges[3 - swap] - edges[1 - swap];
+  return object->w > 0 && object->h > 0;
+}
+
+static void
+set_class(const GstInferModel *self, gdouble value, GstInferObject *object)
+{
+  const gint first = infer_model_info_get_detections(self->info)->first_class;
+  const gdouble label = value - first;
+
+  object->label_id = -1;
+  if (!(label >= 0 && label < G_MAXINT))
+    return;
+  object->label_id = (gint)label;
+  if ((guint)object->label_id < self->n_labels)
+    object->label = self->labels[object->label_id];
+}
+
+gboolean
+gst_infer_model_decode(GstInferModel *self, guint row, const InferPlacement *placement, guint width,
+                       guint height, gdouble score, GArray *objects)
+{
+  const gdouble threshold = effective_score(self, score);
+  const gsize k = capacity(self, row);
+  gdouble count;
+  gboolean ok;
+
+  g_array_set_size(objects, 0);
+  if (k == 0)
+    return self->views[GST_INFER_OUTPUT_BOXES].dims.d[1] == 0;
+  count = infer_array_get_double(&self->views[GST_INFER_OUTPUT_COUNT], row);
+  ok = count >= 0 && count <= (gdouble)k;
+  if (!ok)
+    count = count > (gdouble)k ? (gdouble)k : 0;
+  for (gsize i = row * k; i < row * k + (gsize)count; i++) {
+    GstInferObject object = {.id = -1, .parent_id = -1};
+    const gdouble confidence = infer_array_get_double(&self->views[GST_INFER_OUTPUT_SCORES], i);
+
+    if (!(confidence >= threshold))
+      continue;
+    object.confidence = MIN(confidence, 1);
+    set_class(self, infer_array_get_double(&self->views[GST_INFER_OUTPUT_CLASSES], i), &object);
+    if (place_box(self, i, placement, width, height, &object))
+      g_array_append_val(objects, object);
+  }
+  return ok;
+}

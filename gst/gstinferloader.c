@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstinferloader.h"
+
+GST_DEBUG_CATEGORY_EXTERN(gst_infer_debug);
+#define GST_CAT_DEFAULT gst_infer_debug
+
+#define PROGRESS_CODE "load"
+
+struct _GstInferLoader {
+  GstElement *element;
+  GstInferBatcher *batcher;
+  GstInferModelSettings settings;
+  GCancellable *cancellable;
+  GThread *thread;
+};
+
+static void
+post(GstInferLoader *self, GstProgressType type, const gchar *text)
+{
+  gst_element_post_message(self->element, gst_message_new_progress(GST_OBJECT(self->element), type,
+                                                                   PROGRESS_CODE, text));
+}
+
+static void
+progress(const gchar *text, gpointer user_data)
+{
+  post(user_data, GST_PROGRESS_TYPE_CONTINUE, text);
+}
+
+static gpointer
+load(gpointer user_data)
+{
+  GstInferLoader *self = user_data;
+  g_autoptr(GError) error = NULL;
+  GstInferModel *model;
+  gboolean live;
+
+  model = gst_infer_model_load(&self->settings, progress, self, self->cancellable, &error);
+  if (model) {
+    gst_infer_batcher_set_model(self->batcher, GST_INFER_MODEL_READY, model);
+    post(self, GST_PROGRESS_TYPE_COMPLETE, "The model is ready");
+    g_object_notify(G_OBJECT(self->element), "model-info");
+    g_mutex_lock(&self->batcher->lock);
+    live = self->batcher->live;
+    g_mutex_unlock(&self->batcher->lock);
+    if (live)
+      gst_element_post_message(self->element, gst_message_new_latency(GST_OBJECT(self->element)));
+    return NULL;
+  }
+  if (g_cancellable_is_cancelled(self->cancellable)) {
+    gst_infer_batcher_set_model(self->batcher, GST_INFER_MODEL_NONE, NULL);
+    post(self, GST_PROGRESS_TYPE_CANCELED, "Loading the model was stopped");
+    return NULL;
+  }
+  /* The error before the state: who sees a stream fail finds the reason on the bus. */
+  post(self, GST_PROGRESS_TYPE_ERROR, error->message);
+  gst_infer_post_error(self->element, error);
+  gst_infer_batcher_set_model(self->batcher, GST_INFER_MODEL_FAILED, NULL);
+  return NULL;
+}
+
+GstInferLoader *
+gst_infer_loader_new(GstElement *element, GstInferBatcher *batcher,
+                     const GstInferModelSettings *settings)
+{
+  GstInferLoader *self = g_new0(GstInferLoader, 1);
+
+  self->element = element;
+  self->batcher = gst_infer_batcher_ref(batcher);
+  self->cancellable = g_cancellable_new();
+  gst_infer_model_settings_copy(&self->settings, settings);
+  gst_infer_batcher_set_model(batcher, GST_INFER_MODEL_LOADING, NULL);
+  post(self, GST_PROGRESS_TYPE_START, "Loading the model");
+  self->thread = g_thread_new("infer-load", load, self);
+  return self;
+}
+
+void
+gst_infer_loader_cancel(GstInferLoader *self)
+{
+  g_cancellable_cancel(self->cancellable);
+}
+
+void
+gst_infer_loader_free(GstInferLoader *self)
+{
+  g_thread_join(self->thread);
+  g_object_unref(self->cancellable);
+  gst_infer_model_settings_clear(&self->settings);
+  gst_infer_batcher_unref(self->batcher);
+  g_free(self);
+}

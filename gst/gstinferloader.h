@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "gstinferbatcher.h"
+
+G_BEGIN_DECLS
+
+/**
+ * GstInferLoader:
+ *
+ * Loads or builds a model in a thread of its own, with PROGRESS messages, and gives it to the
+ * batcher.
+ */
+typedef struct _GstInferLoader GstInferLoader;
+
+/** gst_infer_loader_new: posts PROGRESS START and begins to load what @settings (copied) say. */
+GstInferLoader *
+gst_infer_loader_new(GstElement *element, GstInferBatcher *batcher,
+                     const GstInferModelSettings *settings);
+/** gst_infer_loader_cancel: asks it to stop; returns at once. */
+void
+gst_infer_loader_cancel(GstInferLoader *loader);
+/** gst_infer_loader_free: waits for the thread. */
+void
+gst_infer_loader_free(GstInferLoader *loader);
+
+G_END_DECLS

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "gstinfermodel.h"
+
+G_BEGIN_DECLS
+
+/** Names of the scalar inputs that plans with thresholds have. */
+#define GST_INFER_SCORE_INPUT "score_threshold"
+#define GST_INFER_IOU_INPUT "iou_threshold"
+
+typedef enum {
+  GST_INFER_OUTPUT_BOXES,
+  GST_INFER_OUTPUT_SCORES,
+  GST_INFER_OUTPUT_CLASSES,
+  GST_INFER_OUTPUT_COUNT,
+  GST_INFER_N_OUTPUTS,
+} GstInferOutput;
+
+/**
+ * GstInferModel:
+ * @outputs: names of the four outputs, of @info
+ * @labels: (array length=n_labels): labels
+ * @width: pixels of the image input
+ * @height: same
+ * @score: score threshold of the model
+ * @score_default: default of the scalar input, NaN where there is none
+ * @iou_default: same
+ * @score_set: what the scalar input was set to last
+ * @iou_set: same
+ * @views: the outputs of the last run
+ */
+struct _GstInferModel {
+  InferEngine *engine;
+  InferContext *context;
+  InferModelInfo *info;
+  gchar *name;
+  const gchar *outputs[GST_INFER_N_OUTPUTS];
+  GQuark *labels;
+  guint n_labels;
+  guint width, height;
+  gdouble score;
+  gdouble score_default, iou_default;
+  gdouble score_set, iou_set;
+  InferArray views[GST_INFER_N_OUTPUTS];
+};
+
+/**
+ * gst_infer_cache_path:
+ * @settings: what the plan is built from
+ * @max_batch: greatest batch
+ * @cancellable: stops it
+ * @error: return location
+ *
+ * Returns: (transfer full) (nullable): where the plan of exactly these contents and settings is
+ *   kept. Its folder is made, readable by the user alone.
+ */
+gchar *
+gst_infer_cache_path(const GstInferModelSettings *settings, guint max_batch,
+                     GCancellable *cancellable, GError **error);
+
+/** gst_infer_engine_open: loads or builds the engine; @info is what the labels and the decoder are
+ *  taken from (gstinferengine.c). */
+InferEngine *
+gst_infer_engine_open(const GstInferModelSettings *settings, GstInferProgressFunc progress,
+                      gpointer user_data, GCancellable *cancellable, InferModelInfo **info,
+                      GError **error);
+
+G_END_DECLS

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gst/base/gstqueuearray.h>
+#include "gstinferbatcher.h"
+
+G_BEGIN_DECLS
+
+/**
+ * GstInferFormat:
+ * @info: the caps
+ * @pixel: the engine's name of the format
+ * @kr: luma weight of red
+ * @kb: luma weight of blue
+ *
+ * What a stream's caps say to the engine. An atomic reference counted box.
+ */
+typedef struct {
+  GstVideoInfo info;
+  InferPixelFormat pixel;
+  gfloat kr, kb;
+} GstInferFormat;
+
+/** gst_infer_format_new: Returns: (transfer full) (nullable): to be released with
+ *  g_atomic_rc_box_release(); %NULL with @error for caps that cannot be inferred on. */
+GstInferFormat *
+gst_infer_format_new(GstCaps *caps, GError **error);
+
+/**
+ * GstInferItem:
+ * @object: a buffer or an event (owned), or a query (borrowed from the thread that waits for it)
+ * @format: (nullable): format of a buffer (owned)
+ * @frame: number of the frame in its stream
+ * @arrival: monotonic time
+ * @running_time: of a buffer, maybe %GST_CLOCK_TIME_NONE
+ * @pass: why it is not inferred on
+ */
+typedef struct {
+  GstMiniObject *object;
+  GstInferFormat *format;
+  guint64 frame;
+  gint64 arrival;
+  GstClockTime running_time;
+  GstInferPass pass;
+} GstInferItem;
+
+/**
+ * GstInferKeep:
+ * @GST_INFER_KEEP_NOTHING: everything goes
+ * @GST_INFER_KEEP_EVENTS: events stay where they are
+ * @GST_INFER_KEEP_STICKY: sticky events are stored on the source pad, so that they are not lost to
+ *   a peer that comes later
+ * @GST_INFER_KEEP_BUT_SEGMENT: the same without segments, which end with a flush
+ *
+ * What survives when queues are emptied.
+ */
+typedef enum {
+  GST_INFER_KEEP_NOTHING,
+  GST_INFER_KEEP_EVENTS,
+  GST_INFER_KEEP_STICKY,
+  GST_INFER_KEEP_BUT_SEGMENT,
+} GstInferKeep;
+
+#define GST_TYPE_INFER_PAD (gst_infer_pad_get_type())
+G_DECLARE_FINAL_TYPE(GstInferPad, gst_infer_pad, GST, INFER_PAD, GstPad)
+
+/**
+ * GstInferPad:
+ *
+ * A sink pad, and with it one stream: its two queues and its source pad. Properties are guarded by
+ * the object lock; @srcpad and @batcher never change; the rest is guarded by the batcher's lock.
+ */
+struct _GstInferPad {
+  GstPad parent;
+
+  guint priority;
+  guint interval;
+  gchar *stream_name;
+  gchar *stream_id; /* upstream's */
+
+  GstPad *srcpad;
+  GstInferBatcher *batcher;
+
+  GstQueueArray *in, *out; /* of GstInferItem */
+  guint in_buffers, out_buffers, busy_buffers;
+  GCond in_cond, out_cond;
+  gboolean flushing;
+  gboolean eos;
+  gboolean gap;
+  gboolean live;
+  GstFlowReturn flow; /* what the source pad's peer said last */
+  guint serial;       /* counts flushes: frames of before are dropped when a batch ends */
+  gint64 last_arrival;
+  guint64 frame;
+  guint64 served; /* the batch that had a frame of this pad last */
+  guint waited;   /* batches that closed without this pad though it had a frame */
+  gboolean warned;
+  GstInferFormat *format;
+  GstSegment segment;
+
+  /* One serialized query waits at a time. */
+  GstQuery *query;
+  gboolean query_busy;
+  gboolean query_result;
+};
+
+#define GST_TYPE_INFER_SRC_PAD (gst_infer_src_pad_get_type())
+G_DECLARE_FINAL_TYPE(GstInferSrcPad, gst_infer_src_pad, GST, INFER_SRC_PAD, GstPad)
+
+struct _GstInferSrcPad {
+  GstPad parent;
+  GWeakRef partner; /* the GstInferPad */
+};
+
+/** gst_infer_pad_new: Returns: (transfer floating): a sink pad with its source pad. */
+GstInferPad *
+gst_infer_pad_new(GstPadTemplate *sink, const gchar *sink_name, GstPadTemplate *src,
+                  const gchar *src_name, GstInferBatcher *batcher);
+/** gst_infer_pad_dup_stream_name: Returns: (transfer full): the name for metadata. */
+gchar *
+gst_infer_pad_dup_stream_name(GstInferPad *pad);
+
+/* With the batcher's lock held. */
+void
+gst_infer_pad_push_in(GstInferPad *pad, const GstInferItem *item);
+void
+gst_infer_pad_push_out(GstInferPad *pad, const GstInferItem *item);
+/** gst_infer_pad_drop: drops what the queues hold, but for @keep; frames in a batch are dropped
+ *  when it ends. */
+void
+gst_infer_pad_drop(GstInferPad *pad, GstInferKeep keep);
+/** gst_infer_pad_flush: drops, and takes nothing in until gst_infer_pad_start(). */
+void
+gst_infer_pad_flush(GstInferPad *pad, GstInferKeep keep);
+/** gst_infer_pad_start: begins anew, after a flush or when activated. */
+void
+gst_infer_pad_start(GstInferPad *pad);
+void
+gst_infer_item_clear(GstInferItem *item);
+
+/** gst_infer_stream_install: sets the functions of both pads (gstinferstream.c). */
+void
+gst_infer_stream_install(GstInferPad *pad);
+
+G_END_DECLS

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "onednn.h"
+
+/* Convolution, channels-last, with what follows it fused. */
+
+static gboolean
+supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferLayout *outputs)
+{
+  InferCpuChain chain;
+  if (!infer_cpu_chain_parse(step, &chain) || chain.bias >= 0 || !infer_cpu_all_float(step))
+    return FALSE;
+  const InferNode *node = step->nodes[0];
+  gint x = infer_step_find_input(step, node->inputs[0]);
+  gint rank = node->inputs[0]->dims.n;
+  if (x < 0 || infer_cpu_is_constant(step, x) || node->inputs[1]->value == NULL || rank < 3 ||
+      rank > 2 + INFER_CPU_MAX_SPATIAL || node->inputs[1]->dims.n != rank)
+    return FALSE;
+  inputs[x] = INFER_LAYOUT_CHANNELS_LAST;
+  for (guint i = 0; i < chain.n; i++)
+    if (chain.post[i].kind == INFER_CPU_POST_ADD)
+      inputs[chain.post[i].input] = INFER_LAYOUT_CHANNELS_LAST;
+  outputs[0] = INFER_LAYOUT_CHANNELS_LAST;
+  return TRUE;
+}
+
+/* Strides of dimensions of one element mean nothing, but oneDNN compares them with its formats. */
+static gboolean
+activation_md(dnnl_memory_desc_t *md, const InferBuffer *buffer)
+{
+  gint64 strides[INFER_MAX_DIMS];
+  InferOrder order = infer_order_channels_last(buffer->dims.n);
+  gboolean same = TRUE;
+  infer_order_strides(&order, &buffer->dims, strides);
+  for (gint i = 0; i < buffer->dims.n; i++)
+    same = same && (buffer->dims.d[i] == 1 || strides[i] == buffer->strides[i]);
+  return infer_onednn_md(md, buffer->dims.d, buffer->dims.n, same ? strides : buffer->strides);
+}
+
+/* oneDNN has groups as a dimension of their own. */
+static gboolean
+weights_md(dnnl_memory_desc_t *any, dnnl_memory_desc_t *plain, const InferDims *dims, gint64 groups)
+{
+  gint64 d[3 + INFER_CPU_MAX_SPATIAL], s[3 + INFER_CPU_MAX_SPATIAL], count = 1;
+  gint n = dims->n + 1, skip = groups == 1 ? 1 : 0;
+  for (gint i = 0; i < n; i++)
+    d[i] = i == 0 ? groups : i == 1 ? dims->d[0] / groups : dims->d[i - 1];
+  for (gint i = n - 1; i >= 0; i--) {
+    s[i] = count;
+    count *= d[i];
+  }
+  return infer_onednn_md(any, d + skip, n - skip, NULL) &&
+         infer_onednn_md(plain, d + skip, n - skip, s + skip);
+}
+
+typedef struct {
+  dnnl_memory_desc_t src, dst, weights, plain, bias;
+  dnnl_memory_desc_t add[INFER_CPU_MAX_POST_OPS];
+  gboolean has_bias;
+  InferCpuChain chain;
+  InferCpuWindow window;
+} Geometry;
+
+static gboolean
+read_geometry(const InferPrepare *prepare, Geometry *g)
+{
+  const InferStep *step = prepare->step;
+  const InferNode *node = step->nodes[0];
+  const InferBuffer *x = &prepare->inputs[infer_step_find_input(step, node->inputs[0])];
+  const InferDims *w = &prepare->inputs[infer_step_find_input(step, node->inputs[1])].dims;
+  gint64 groups = infer_node_get_int(node, "group", 1);
+  g->has_bias = node->n_inputs > 2 && node->inputs[2] != NULL;
+  if (groups < 1 || w->n < 3 || w->d[0] % groups != 0 || !infer_cpu_chain_parse(step, &g->chain) ||
+      !infer_cpu_window(node, &x->dims, &prepare->outputs[0].dims, w->d + 2, &g->window))
+    return FALSE;
+  if (!activation_md(&g->src, x) || !activation_md(&g->dst, &prepare->outputs[0]) ||
+      !weights_md(&g->weights, &g->plain, w, groups))
+    return FALSE;
+  if (g->has_bias &&
+      !infer_onednn_md(&g->bias, &prepare->outputs[0].dims.d[1], 1, (const gint64[]){1}))
+    return FALSE;
+  for (guint i = 0, k = 0; i < g->chain.n; i++)
+    if (g->chain.post[i].kind == INFER_CPU_POST_ADD &&
+        !activation_md(&g->add[k++], &prepare->inputs[g->chain.post[i].input]))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+create_primitive(InferOnednn *conv, InferPrepare *prepare, const Geometry *g, GError **error)
+{
+  const InferCpuWindow *w = &g->window;
+  dnnl_dims_t stride = {0}, dilation = {0}, begin = {0}, end = {0};
+  for (gint i = 0; i < w->n; i++) {
+    gint k = INFER_CPU_MAX_SPATIAL - w->n + i;
+    stride[i] = w->stride[k];
+    dilation[i] = w->dilation[k] - 1;
+    begin[i] = w->begin[k];
+    end[i] = w->end[k];
+  }
+  dnnl_convolution_desc_t desc;
+  dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
+      &desc, dnnl_forward_inference, dnnl_convolution_direct, &g->src, &g->weights,
+      g->has_bias ? &g->bias : NULL, &g->dst, stride, dilation, begin, end);
+  dnnl_primitive_attr_t attr = NULL;
+  if (status == dnnl_success)
+    status = infer_onednn_attr(&attr, &g->chain, g->add);
+  gboolean ok = FALSE;
+  if (status != dnnl_success)
+    infer_cpu_fail(prepare, error, INFER_ERROR_SHAPE,
+                   "oneDNN does not take this convolution (status %d)", status);
+  else
+    ok = infer_onednn_create(conv, prepare, &desc, attr, error);
+  if (attr != NULL)
+    dnnl_primitive_attr_destroy(attr);
+  return ok;
+}
+
+static gboolean
+add_args(InferOnednn *conv, InferPrepare *prepare, const Geometry *g, GError **error)
+{
+  const InferStep *step = prepare->step;
+  const InferNode *node = step->nodes[0];
+  if (!infer_onednn_add_arg(conv, prepare, DNNL_ARG_SRC,
+                            infer_step_find_input(step, node->inputs[0]), &g->src, NULL, error) ||
+      !infer_onednn_add_arg(conv, prepare, DNNL_ARG_DST, INFER_ONEDNN_OUTPUT, &g->dst, NULL,
+                            error) ||
+      !infer_onednn_add_weights(conv, prepare, infer_step_find_input(step, node->inputs[1]),
+                                &g->plain, error))
+    return FALSE;
+  if (g->has_bias &&
+      !infer_onednn_add_arg(conv, prepare, DNNL_ARG_BIAS,
+                            infer_step_find_input(step, node->inputs[2]), &g->bias, NULL, error))
+    return FALSE;
+  for (guint i = 0, k = 0; i < g->chain.n; i++)
+    if (g->chain.post[i].kind == INFER_CPU_POST_ADD &&
+        !infer_onednn_add_arg(conv, prepare, DNNL_ARG_ATTR_MULTIPLE_POST_OP(i) | DNNL_ARG_SRC_1,
+                              g->chain.post[i].input, &g->add[k++], NULL, error))
+      return FALSE;
+  return TRUE;
+}
+
+static void
+release(gpointer state)
+{
+  infer_onednn_clear(state);
+  g_free(state);
+}
+
+static gboolean
+prepare_convolution(InferPrepare *prepare, GError **error)
+{
+  g_autofree Geometry *g = g_new0(Geometry, 1);
+  if (!read_geometry(prepare, g))
+    return infer_cpu_fail(prepare, error, INFER_ERROR_SHAPE,
+                          "attributes, weights and dimensions do not fit each other");
+  InferOnednn *conv = g_new0(InferOnednn, 1);
+  if (infer_dims_count(&prepare->outputs[0].dims) != 0 &&
+      (!create_primitive(conv, prepare, g, error) || !add_args(conv, prepare, g, error))) {
+    release(conv);
+    return FALSE;
+  }
+  prepare->state = conv;
+  return TRUE;
+}
+
+static gboolean
+run(gpointer state, InferStream *stream, void *const *inputs, void *const *outputs, void *workspace,
+    GError **error)
+{
+  return infer_onednn_run(state, stream, inputs, outputs[0], workspace, error);
+}
+
+const InferImpl infer_cpu_convolution = {
+    .name = "onednn.convolution",
+    .batch_invariant = TRUE,
+    .supports = supports,
+    .prepare = prepare_convolution,
+    .release = release,
+    .run = run,
+};

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <infer/parsers.h>
+
+#include "wire.h"
+
+#include <string.h>
+
+static const char plan_magic[8] = {'I', 'N', 'F', 'E', 'R', 'P', 'L', 'N'};
+
+/* Fields of a NodeDef: its operator is an identifier. */
+static gboolean
+is_node_def(const guint8 *data, gsize from, gsize to)
+{
+  WireReader reader = {.data = data, .position = from, .end = to};
+  gboolean named = FALSE, has_op = FALSE;
+  g_autoptr(GError) error = NULL;
+
+  while (wire_reader_next(&reader, &error)) {
+    gsize length = reader.position - reader.payload;
+    if (reader.field > 7 || reader.wire_type != 2) {
+      return FALSE;
+    }
+    named = named || (reader.field == 1 && length > 0);
+    if (reader.field == 2) {
+      has_op = length > 0 && g_ascii_isalpha(data[reader.payload]);
+      for (gsize i = 0; i < length && has_op; i++) {
+        guint8 c = data[reader.payload + i];
+        has_op = g_ascii_isalnum(c) || c == '_' || c == '>';
+      }
+      if (!has_op) {
+        return FALSE;
+      }
+    }
+  }
+  return !error && named && has_op;
+}
+
+/* A GraphDef is a row of nodes, beside a few small fields. */
+static gboolean
+is_graph_def(const guint8 *data, gsize size)
+{
+  WireReader reader = {.data = data, .position = 0, .end = size};
+
+  while (wire_reader_next(&reader, NULL)) {
+    if (reader.field == 1) {
+      return reader.wire_type == 2 && is_node_def(data, reader.payload, reader.position);
+    }
+    if (reader.field > 5) {
+      return FALSE;
+    }
+  }
+  return FALSE;
+}
+
+InferFormat
+infer_format_of_file(const char *path, GError **error)
+{
+  g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, error);
+  if (!file) {
+    return INFER_FORMAT_UNKNOWN;
+  }
+  const guint8 *data = (const guint8 *)g_mapped_file_get_contents(file);
+  gsize size = g_mapped_file_get_length(file);
+  if (size >= sizeof plan_magic && memcmp(data, plan_magic, sizeof plan_magic) == 0) {
+    return INFER_FORMAT_PLAN;
+  }
+  return size > 0 && is_graph_def(data, size) ? INFER_FORMAT_TENSORFLOW : INFER_FORMAT_UNKNOWN;
+}
+
+static InferNetwork *
+parse_by_format(const char *path, const InferParseOptions *options, GError **error)
+{
+  GError *trouble = NULL;
+  InferFormat format = infer_format_of_file(path, &trouble);
+
+  if (trouble) {
+    g_propagate_error(error, trouble);
+    return NULL;
+  }
+  if (format == INFER_FORMAT_TENSORFLOW) {
+    return infer_parse_tensorflow(path, options, error);
+  }
+  if (format == INFER_FORMAT_PLAN) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "%s: this is a plan, which is loaded, not parsed", path);
+    return NULL;
+  }
+  g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
+              "%s: the format is not known; a frozen TensorFlow GraphDef can be read", path);
+  return NULL;
+}
+
+InferNetwork *
+infer_parse_file(const char *path, const InferParseOptions *options, GError **error)
+{
+  g_autoptr(InferNetwork) network = parse_by_format(path, options, error);
+  g_autofree char *over = network ? infer_model_info_find(path) : NULL;
+
+  if (over && !infer_model_info_load_over(infer_network_get_model_info(network), over, error)) {
+    return NULL;
+  }
+  return g_steal_pointer(&network);
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "import.h"
+
+#include <string.h>
+
+/* How many nodes an error message names. */
+#define MAX_NAMED 20
+
+static const TfOp *const families[] = {
+    tf_ops_basic,  tf_ops_control,   tf_ops_convolution, tf_ops_detection,
+    tf_ops_matrix, tf_ops_pointwise, tf_ops_pool,        tf_ops_reduce,
+    tf_ops_resize, tf_ops_shape,     tf_ops_slice,
+};
+
+void
+tf_problem(TfImport *im, TfNode *node, GError *error)
+{
+  node->failed = TRUE;
+  if (im->problems->len == 0) {
+    im->problem_code = error->code;
+  }
+  g_ptr_array_add(im->problems,
+                  g_strdup_printf("'%s' (%s): %s", node->def->name, node->def->op, error->message));
+  g_error_free(error);
+}
+
+static void
+mark_dead(TfNode *node)
+{
+  node->dead = TRUE;
+  node->failed = FALSE;
+}
+
+/* Whether @node can be added: all it reads is there. */
+static gboolean
+inputs_ready(TfImport *im, TfNode *node)
+{
+  gboolean dead = FALSE;
+
+  for (guint i = 0; i < node->n_inputs; i++) {
+    TfEdge *edge = &node->inputs[i];
+    if (!edge->node) {
+      GError *error =
+          g_error_new(INFER_ERROR, INFER_ERROR_MODEL, "input %u is not in the graph", i);
+      tf_problem(im, node, error);
+      return FALSE;
+    }
+    /* The cause is already named; an operator that is not supported is named in any case. */
+    if (edge->node->failed) {
+      node->failed = TRUE;
+    }
+    GArray *values = edge->node->values;
+    gboolean dead_port =
+        values && edge->port < values->len && g_array_index(values, TfValue, edge->port).dead;
+    dead = dead || edge->node->dead || dead_port;
+  }
+  if (dead && !tf_is_any(node, "Merge", "RefMerge", NULL)) {
+    mark_dead(node);
+    return FALSE;
+  }
+  return !node->failed || !node->op;
+}
+
+static void
+emit_node(TfImport *im, TfNode *node)
+{
+  GError *error = NULL;
+
+  if (!inputs_ready(im, node)) {
+    return;
+  }
+  if (!node->op) {
+    error = g_error_new(INFER_ERROR, INFER_ERROR_UNSUPPORTED, "this operator is not supported");
+  } else if (!node->op->emit(im, node, &error) && !error) {
+    error = g_error_new(INFER_ERROR, INFER_ERROR_FAILED, "it could not be added");
+  }
+  if (error) {
+    tf_problem(im, node, error);
+  }
+}
+
+typedef struct {
+  TfNode *node;
+  guint next;
+} Visit;
+
+static gboolean
+push(GArray *stack, TfNode *node, const TfNode *from, GError **error)
+{
+  if (node->state == TF_DONE || node->values) {
+    return TRUE;
+  }
+  if (node->state == TF_OPEN) {
+    return tf_error(error, INFER_ERROR_MODEL,
+                    "the nodes '%s' and '%s' wait for each other: the "
+                    "graph has a cycle",
+                    node->def->name, from->def->name);
+  }
+  node->state = TF_OPEN;
+  Visit visit = {node, 0};
+  g_array_append_val(stack, visit);
+  return TRUE;
+}
+
+gboolean
+tf_import(TfImport *im, TfNode *root, GError **error)
+{
+  g_autoptr(GArray) stack = g_array_new(FALSE, FALSE, sizeof(Visit));
+
+  if (!push(stack, root, root, error)) {
+    return FALSE;
+  }
+  while (stack->len > 0) {
+    Visit *top = &g_array_index(stack, Visit, stack->len - 1);
+    TfNode *node = top->node;
+    /* A loop's way back is no cycle; that loops are not supported is said by the loop's nodes. */
+    if (top->next < node->n_inputs && !tf_is_any(node, "NextIteration", "RefNextIteration", NULL)) {
+      TfNode *source = node->inputs[top->next++].node;
+      if (source && !push(stack, source, node, error)) {
+        return FALSE;
+      }
+      continue;
+    }
+    g_array_set_size(stack, stack->len - 1);
+    node->state = TF_DONE;
+    emit_node(im, node);
+  }
+  return TRUE;
+}
+
+InferTensor *
+tf_import_value(TfImport *im, const TfEdge *edge, GError **error)
+{
+  if (!edge->node) {
+    tf_error(error, INFER_ERROR_MODEL, "a node is not in the graph");
+    return NULL;
+  }
+  if (!tf_import(im, edge->node, error) || edge->node->failed) {
+    return NULL;
+  }
+  GArray *values = edge->node->values;
+  TfValue *value =
+      values && edge->port < values->len ? &g_array_index(values, TfValue, edge->port) : NULL;
+  if (!value || (!value->tf && !value->nchw)) {
+    tf_error(error, INFER_ERROR_MODEL, "'%s' (%s) has no output %u", edge->node->def->name,
+             edge->node->def->op, edge->port);
+    return NULL;
+  }
+  return tf_value_form(im, edge->node, value, FALSE, error);
+}
+
+/* All problems in one message, so that a user sees at once what a model needs. */
+static gboolean
+report(TfImport *im, GError **error)
+{
+  if (im->problems->len == 0) {
+    return TRUE;
+  }
+  g_autoptr(GString) text = g_string_new(NULL);
+  g_string_append_printf(text, "%u node%s cannot be used: ", im->problems->len,
+                         im->problems->len == 1 ? "" : "s");
+  for (guint i = 0; i < MIN(im->problems->len, MAX_NAMED); i++) {
+    g_string_append_printf(text, "%s%s", i ? "; " : "", (const char *)im->problems->pdata[i]);
+  }
+  if (im->problems->len > MAX_NAMED) {
+    g_string_append_printf(text, "; and %u more", im->problems->len - MAX_NAMED);
+  }
+  return tf_error(error, (InferError)im->problem_code, "%s", text->str);
+}
+
+static gboolean
+mark_output(TfImport *im, const char *name, GError **error)
+{
+  TfEdge edge = {NULL, 0};
+  g_autofree char *node_name = tf_split_name(name, &edge.port);
+
+  edge.node = tf_graph_find(im->graph, node_name);
+  if (!edge.node) {
+    return tf_error(error, INFER_ERROR_ARGUMENT, "there is no node '%s' to be an output",
+                    node_name);
+  }
+  GError *trouble = NULL;
+  InferTensor *tensor = tf_import_value(im, &edge, &trouble);
+  if (trouble) {
+    g_propagate_error(error, trouble);
+    return FALSE;
+  }
+  if (!tensor && edge.node->dead) {
+    return tf_error(error, INFER_ERROR_MODEL, "output '%s' is never computed", name);
+  }
+  g_autofree char *valid = g_utf8_make_valid(name, -1);
+  return !tensor || infer_network_mark_output(im->network, tensor, valid, error);
+}
+
+static gboolean
+is_result(const TfNode *node)
+{
+  return (!node->readers || node->readers->len == 0) &&
+         !tf_is_any(node, "NoOp", "Assert", "Const", "Placeholder", "PlaceholderWithDefault", NULL);
+}
+
+/* The nodes that nothing reads; those that are not supported only where there are no others. */
+static GPtrArray *
+default_outputs(TfImport *im)
+{
+  GPtrArray *names = g_ptr_array_new();
+
+  for (guint pass = 0; pass < 2 && names->len == 0; pass++) {
+    for (guint i = 0; i < im->graph->n_nodes; i++) {
+      TfNode *node = &im->graph->nodes[i];
+      if (is_result(node) && (pass == 1 || node->op)) {
+        g_ptr_array_add(names, node->def->name);
+      }
+    }
+  }
+  return names;
+}
+
+static gboolean
+all_outputs(TfImport *im, InferModelInfo *info, GError **error)
+{
+  g_autoptr(GPtrArray) names = NULL;
+
+  if (im->options && im->options->outputs && im->options->outputs[0]) {
+    names = g_ptr_array_new();
+    for (gsize i = 0; im->options->outputs[i]; i++) {
+      g_ptr_array_add(names, (gpointer)im->options->outputs[i]);
+    }
+  } else if (tf_detection_is(im->graph)) {
+    return tf_detection_outputs(im, info, error);
+  } else {
+    names = default_outputs(im);
+  }
+  for (guint i = 0; i < names->len; i++) {
+    guint port;
+    g_autofree char *name = tf_split_name(names->pdata[i], &port);
+    TfNode *node = tf_graph_find(im->graph, name);
+    if (node) {
+      g_hash_table_add(im->wanted, node);
+    }
+  }
+  for (guint i = 0; i < names->len; i++) {
+    if (!mark_output(im, names->pdata[i], error)) {
+      return FALSE;
+    }
+  }
+  return names->len > 0 ||
+         tf_error(error, INFER_ERROR_MODEL, "the graph has nothing that could be an output");
+}
+
+/* Names the image input, when there is only one thing that could be it. */
+static void
+guess_image(TfImport *im, InferModelInfo *info)
+{
+  const char *name = NULL;
+  guint found = 0;
+
+  for (guint i = 0; i < infer_network_get_n_inputs(im->network); i++) {
+    InferTensor *input = infer_network_get_input(im->network, i);
+    gint64 last = input->dims.n == 4 ? input->dims.d[3] : 0;
+    gint64 second = input->dims.n == 4 ? input->dims.d[1] : 0;
+    if (!input->initial && (last == 1 || last == 3 || second == 1 || second == 3)) {
+      name = input->name;
+      found++;
+    }
+  }
+  if (found == 1 && !infer_model_info_get_input(info)) {
+    infer_model_info_set_input(info, name);
+  }
+}
+
+static void
+index_ops(TfImport *im)
+{
+  im->ops = g_hash_table_new(g_str_hash, g_str_equal);
+  for (gsize i = 0; i < G_N_ELEMENTS(families); i++) {
+    for (const TfOp *op = families[i]; op->name; op++) {
+      g_hash_table_insert(im->ops, (gpointer)op->name, (gpointer)op);
+    }
+  }
+  for (guint i = 0; i < im->graph->n_nodes; i++) {
+    TfNode *node = &im->graph->nodes[i];
+    node->op = g_hash_table_lookup(im->ops, node->def->op);
+  }
+}
+
+static void
+import_clear(TfImport *im)
+{
+  g_clear_pointer(&im->graph, tf_graph_free);
+  g_clear_object(&im->network);
+  g_clear_pointer(&im->ops, g_hash_table_unref);
+  g_clear_pointer(&im->wanted, g_hash_table_unref);
+  g_clear_pointer(&im->problems, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(TfImport, import_clear)
+
+static InferNetwork *
+parse(GBytes *bytes, const InferParseOptions *options, GError **error)
+{
+  g_auto(TfImport) im = {.options = options};
+  g_autoptr(InferModelInfo) info = infer_model_info_new();
+
+  im.graph = tf_graph_load(bytes, error);
+  if (!im.graph) {
+    return NULL;
+  }
+  im.network = infer_network_new();
+  im.wanted = g_hash_table_new(NULL, NULL);
+  im.problems = g_ptr_array_new_with_free_func(g_free);
+  index_ops(&im);
+  GError *trouble = NULL;
+  gboolean done = tf_detection_find_input(&im, info, &trouble) && all_outputs(&im, info, &trouble);
+  /* Nodes that cannot be used are the cause of what else went wrong. */
+  if (!report(&im, error)) {
+    g_clear_error(&trouble);
+    return NULL;
+  }
+  if (!done && !trouble) {
+    tf_error(&trouble, INFER_ERROR_FAILED, "the graph has no output that can be computed");
+  }
+  if (trouble) {
+    g_propagate_error(error, trouble);
+    return NULL;
+  }
+  guess_image(&im, info);
+  infer_network_set_model_info(im.network, info);
+  return tf_prune(im.network, error);
+}
+
+InferNetwork *
+infer_parse_tensorflow_bytes(GBytes *bytes, const char *source, const InferParseOptions *options,
+                             GError **error)
+{
+  GError *trouble = NULL;
+  InferNetwork *network = parse(bytes, options, &trouble);
+
+  if (!network) {
+    g_autofree char *text = g_utf8_make_valid(trouble->message, -1);
+    tf_error(error, (InferError)trouble->code, "%s: %s", source ? source : "graph", text);
+    g_error_free(trouble);
+  }
+  return network;
+}
+
+InferNetwork *
+infer_parse_tensorflow(const char *path, const InferParseOptions *options, GError **error)
+{
+  g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, error);
+  if (!file) {
+    return NULL;
+  }
+  g_autoptr(GBytes) bytes = g_mapped_file_get_bytes(file);
+  return infer_parse_tensorflow_bytes(bytes, path, options, error);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "import.h"
+
+/*
+ * While parsing, shapes and anchors were computed to constants, and what computed them is left
+ * over. The network that is handed out has only what its outputs need.
+ */
+
+static GHashTable *
+find_live(InferNetwork *network)
+{
+  GHashTable *live = g_hash_table_new(NULL, NULL);
+  g_autoptr(GPtrArray) stack = g_ptr_array_new();
+
+  for (guint i = 0; i < infer_network_get_n_outputs(network); i++) {
+    g_ptr_array_add(stack, infer_network_get_output(network, i)->producer);
+  }
+  while (stack->len > 0) {
+    InferNode *node = g_ptr_array_steal_index_fast(stack, stack->len - 1);
+    if (!node || !g_hash_table_add(live, node)) {
+      continue;
+    }
+    for (guint i = 0; i < node->n_inputs; i++) {
+      if (node->inputs[i]) {
+        g_ptr_array_add(stack, node->inputs[i]->producer);
+      }
+    }
+  }
+  return live;
+}
+
+static InferTensor *
+copy_tensor(InferNetwork *to, GHashTable *map, InferTensor *tensor)
+{
+  InferTensor *copy = tensor ? g_hash_table_lookup(map, tensor) : NULL;
+
+  if (tensor && !copy && tensor->value) {
+    copy = infer_network_add_constant(to, tensor->name, tensor->value);
+    g_hash_table_insert(map, tensor, copy);
+  }
+  return copy;
+}
+
+static gboolean
+copy_node(InferNetwork *to, GHashTable *map, const InferNode *node, GError **error)
+{
+  g_autofree InferTensor **inputs = g_new0(InferTensor *, node->n_inputs + 1);
+
+  for (guint i = 0; i < node->n_inputs; i++) {
+    inputs[i] = copy_tensor(to, map, node->inputs[i]);
+  }
+  InferNode *copy = infer_network_add_node(to, infer_node_get_op_name(node), node->name, inputs,
+                                           node->n_inputs, node->attrs, node->n_outputs, error);
+  for (guint i = 0; copy && i < node->n_outputs; i++) {
+    g_hash_table_insert(map, node->outputs[i], copy->outputs[i]);
+  }
+  return copy != NULL;
+}
+
+InferNetwork *
+tf_prune(InferNetwork *from, GError **error)
+{
+  g_autoptr(InferNetwork) to = infer_network_new();
+  g_autoptr(GHashTable) live = find_live(from);
+  g_autoptr(GHashTable) map = g_hash_table_new(NULL, NULL);
+
+  for (guint i = 0; i < infer_network_get_n_symbols(from); i++) {
+    const InferSymbol *symbol = infer_network_get_symbol(from, i);
+    infer_network_add_symbol(to, symbol->name, symbol->min, symbol->opt, symbol->max);
+  }
+  for (guint i = 0; i < infer_network_get_n_inputs(from); i++) {
+    InferTensor *input = infer_network_get_input(from, i);
+    InferTensor *copy =
+        infer_network_add_input(to, input->name, input->type, &input->dims, input->initial, error);
+    if (!copy) {
+      return NULL;
+    }
+    g_hash_table_insert(map, input, copy);
+  }
+  for (guint i = 0; i < infer_network_get_n_nodes(from); i++) {
+    InferNode *node = infer_network_get_node(from, i);
+    if (g_hash_table_contains(live, node) && !copy_node(to, map, node, error)) {
+      return NULL;
+    }
+  }
+  for (guint i = 0; i < infer_network_get_n_outputs(from); i++) {
+    InferTensor *output = infer_network_get_output(from, i);
+    if (!infer_network_mark_output(to, g_hash_table_lookup(map, output), output->name, error)) {
+      return NULL;
+    }
+  }
+  infer_network_set_model_info(to, infer_network_get_model_info(from));
+  return g_steal_pointer(&to);
+}

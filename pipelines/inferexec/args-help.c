@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "inferexec.h"
+
+#include <stdio.h>
+
+#define AT(field) G_STRUCT_OFFSET(ExecArgs, field)
+
+const ExecFlag exec_flags[] = {
+    {"tf", EXEC_FLAG_STRING, "FILE", AT(tf), 0, 0, "a frozen TensorFlow GraphDef"},
+    {"model", EXEC_FLAG_STRING, "FILE", AT(model), 0, 0,
+     "a model in any format that is known, or a plan; told apart by content"},
+    {"output", EXEC_FLAG_NAMES, "NAME[,NAME]", AT(outputs), 0, 0,
+     "tensors that become outputs (default: those that nothing reads)"},
+    {"saveEngine", EXEC_FLAG_STRING, "FILE", AT(save_engine), 0, 0, "write the plan"},
+    {"loadEngine", EXEC_FLAG_STRING, "FILE", AT(load_engine), 0, 0, "load a plan"},
+    {"batch", EXEC_FLAG_UINT, "N", AT(batch), 1, 65536, "rows of a run (default 1)"},
+    {"maxBatch", EXEC_FLAG_UINT, "N", AT(max_batch), 1, 65536,
+     "rows to build for (default: those of --batch)"},
+    {"device", EXEC_FLAG_DEVICE, "auto|cpu|cuda:N", AT(device), 0, 0,
+     "where to run (default auto); a number N is cuda:N"},
+    {"threads", EXEC_FLAG_UINT, "N", AT(threads), 0, 1024,
+     "threads of the CPU, 0 for every processor (default 0)"},
+    {"noVerify", EXEC_FLAG_BOOL, NULL, AT(no_verify), 0, 0,
+     "build without comparing the result with the reference"},
+    {"skipInference", EXEC_FLAG_BOOL, NULL, AT(skip_inference), 0, 0, "build or load, do not run"},
+    {"iterations", EXEC_FLAG_UINT, "N", AT(iterations), 1, EXEC_MAX_RUNS,
+     "least number of runs (default 10)"},
+    {"warmUp", EXEC_FLAG_DOUBLE, "MS", AT(warm_up), 0, 3.6e6,
+     "milliseconds to run before measuring (default 200)"},
+    {"duration", EXEC_FLAG_DOUBLE, "S", AT(duration), 0, 86400,
+     "least seconds to measure (default 3)"},
+    {"avgRuns", EXEC_FLAG_UINT, "N", AT(avg_runs), 1, 1e9,
+     "print the mean of every N runs (default 10, printed when given or with --verbose)"},
+    {"percentile", EXEC_FLAG_PERCENTILES, "P[,P]", AT(percentiles), 0, 100,
+     "percentiles to report (default 90,95,99)"},
+    {"loadInputs", EXEC_FLAG_STRING, "NAME:FILE[,NAME:FILE]", AT(load_inputs), 0, 0,
+     "contents of inputs: raw bytes, or a .npy file; NAME may stand in single quotes. A uint8 "
+     "image\n"
+     "        for a float image input is normalised as the model wants it. Inputs not named are\n"
+     "        random, always the same; optional ones keep their defaults"},
+    {"dumpOutput", EXEC_FLAG_BOOL, NULL, AT(dump_output), 0, 0,
+     "print the outputs of the last run"},
+    {"dumpProfile", EXEC_FLAG_BOOL, NULL, AT(dump_profile), 0, 0,
+     "print the time of each step, from runs of their own"},
+    {"dumpLayerInfo", EXEC_FLAG_BOOL, NULL, AT(dump_layer_info), 0, 0, "print the steps"},
+    {"exportOutput", EXEC_FLAG_STRING, "FILE", AT(export_output), 0, 0,
+     "write the outputs as JSON"},
+    {"exportTimes", EXEC_FLAG_STRING, "FILE", AT(export_times), 0, 0,
+     "write the times of each run as JSON"},
+    {"exportProfile", EXEC_FLAG_STRING, "FILE", AT(export_profile), 0, 0,
+     "write the time of each step as JSON"},
+    {"exportLayerInfo", EXEC_FLAG_STRING, "FILE", AT(export_layer_info), 0, 0,
+     "write the steps as JSON"},
+    {"verbose", EXEC_FLAG_BOOL, NULL, AT(verbose), 0, 0, "say more"},
+    {"version", EXEC_FLAG_BOOL, NULL, AT(version), 0, 0, "print the version"},
+    {"help", EXEC_FLAG_BOOL, NULL, AT(help), 0, 0, "print this"},
+    {NULL},
+};
+
+void
+exec_print_help(void)
+{
+  printf("Usage: inferexec --tf=FILE | --model=FILE | --loadEngine=FILE [flags]\n\n"
+         "Builds an engine from a model or loads a plan, runs it, and reports times.\n\n");
+  for (const ExecFlag *flag = exec_flags; flag->name != NULL; flag++) {
+    g_autofree char *left = g_strdup_printf("--%s%s%s", flag->name, flag->value ? "=" : "",
+                                            flag->value ? flag->value : "");
+    printf("  %s\n        %s\n", left, flag->help);
+  }
+}

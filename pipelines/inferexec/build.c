@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "inferexec.h"
+
+#include <infer/parsers.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* What the parsers allow for an open batch by default. */
+#define DEFAULT_MAX_BATCH 1024
+
+static void
+show_progress(const char *stage, double fraction, gpointer user_data)
+{
+  /* The line is written again and again; the rest of a longer one before is erased. */
+  fprintf(stderr, "\r[%3.0f%%] %s\033[K", CLAMP(fraction, 0, 1) * 100, stage);
+  if (fraction >= 1)
+    fputs("\r\033[K", stderr);
+  fflush(stderr);
+}
+
+static InferNetwork *
+parse(const ExecArgs *args, GError **error)
+{
+  InferParseOptions options = {.outputs = (const char *const *)args->outputs};
+  guint most = MAX(args->batch, args->max_batch);
+  if (most > DEFAULT_MAX_BATCH)
+    options.max_batch = most;
+  if (args->model != NULL)
+    return infer_parse_file(args->model, &options, error);
+
+  InferFormat format = infer_format_of_file(args->tf, NULL);
+  if (format == INFER_FORMAT_PLAN) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "--tf=%s: this is a plan, not a GraphDef; load it with --loadEngine", args->tf);
+    return NULL;
+  }
+  /* infer_parse_file() also reads the .modelinfo file; a file that it would not recognise goes to
+   * the parser that was asked for, which says what is wrong with it. */
+  if (format == INFER_FORMAT_TENSORFLOW)
+    return infer_parse_file(args->tf, &options, error);
+  return infer_parse_tensorflow(args->tf, &options, error);
+}
+
+static InferEngine *
+build(const ExecArgs *args, GError **error)
+{
+  g_autoptr(InferNetwork) network = parse(args, error);
+  if (network == NULL)
+    return NULL;
+  exec_verbose(args, "Parsed: %u nodes, %u inputs, %u outputs", infer_network_get_n_nodes(network),
+               infer_network_get_n_inputs(network), infer_network_get_n_outputs(network));
+
+  g_autoptr(InferBuilder) builder = infer_builder_new();
+  infer_builder_set_device(builder, args->device);
+  infer_builder_set_threads(builder, args->threads);
+  infer_builder_set_max_batch(builder, MAX(args->batch, args->max_batch));
+  infer_builder_set_verify(builder, !args->no_verify);
+  gboolean progress = isatty(STDERR_FILENO);
+  if (progress)
+    infer_builder_set_progress(builder, show_progress, NULL, NULL);
+
+  /* Without its folder, so that the same model gives the same plan wherever it lies. */
+  g_autofree char *source = g_path_get_basename(args->tf != NULL ? args->tf : args->model);
+  gint64 start = g_get_monotonic_time();
+  g_autoptr(InferEngine) engine = infer_builder_build(builder, network, source, NULL, error);
+  if (progress) {
+    fputs("\r\033[K", stderr);
+    fflush(stderr);
+  }
+  if (engine != NULL)
+    exec_info("Engine built in %.3f sec.", (g_get_monotonic_time() - start) / 1e6);
+  return g_steal_pointer(&engine);
+}
+
+static InferEngine *
+load(const ExecArgs *args, const char *path, GError **error)
+{
+  if (args->outputs != NULL) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "--output cannot be used with %s, which is a plan: outputs are chosen when it is "
+                "built",
+                path);
+    return NULL;
+  }
+  gint64 start = g_get_monotonic_time();
+  g_autoptr(InferEngine) engine =
+      infer_engine_new_from_file(path, args->device, args->threads, INFER_LOAD_MAP, error);
+  if (engine != NULL)
+    exec_info("Engine loaded in %.3f sec.", (g_get_monotonic_time() - start) / 1e6);
+  return g_steal_pointer(&engine);
+}
+
+static void
+describe(InferEngine *engine)
+{
+  exec_info("Device: %s, max batch %u, weights %.2f MiB", infer_engine_get_device(engine),
+            infer_engine_get_max_batch(engine),
+            infer_engine_get_weights_size(engine) / (1024.0 * 1024.0));
+  guint n = infer_engine_get_n_bindings(engine);
+  for (guint i = 0; i < n; i++) {
+    const InferBinding *binding = infer_engine_get_binding(engine, i);
+    g_autofree char *dims = infer_dims_to_string(&binding->dims);
+    exec_info("%s '%s': %s %s%s", binding->is_input ? "Input" : "Output", binding->name,
+              infer_type_name(binding->type), dims, binding->is_optional ? ", has a default" : "");
+  }
+}
+
+InferEngine *
+exec_engine_new(const ExecArgs *args, GError **error)
+{
+  const char *plan = args->load_engine;
+  if (args->model != NULL && infer_format_of_file(args->model, NULL) == INFER_FORMAT_PLAN)
+    plan = args->model;
+  InferEngine *engine = plan != NULL ? load(args, plan, error) : build(args, error);
+  if (engine != NULL)
+    describe(engine);
+  return engine;
+}

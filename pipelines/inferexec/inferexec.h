@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <infer/infer.h>
+
+/*
+ * inferexec: builds, saves, loads, runs and measures engines from the command line, with the flags
+ * of TensorRT's trtexec.
+ */
+
+G_BEGIN_DECLS
+
+/**
+ * ExecArgs: what the command line says; every pointer may be %NULL where a flag was not given.
+ * @warm_up: milliseconds
+ * @duration: seconds
+ * @percentiles: (element-type double): at least one, 0..100
+ * @given_avg_runs: --avgRuns was on the command line
+ */
+typedef struct {
+  char *tf;
+  char *model;
+  char *load_engine;
+  char *save_engine;
+  char **outputs;
+  char *device;
+  char *load_inputs;
+  char *export_profile;
+  char *export_layer_info;
+  char *export_output;
+  char *export_times;
+  guint batch;
+  guint max_batch;
+  guint iterations;
+  guint avg_runs;
+  guint threads;
+  double warm_up;
+  double duration;
+  GArray *percentiles;
+  gboolean dump_profile;
+  gboolean dump_layer_info;
+  gboolean dump_output;
+  gboolean no_verify;
+  gboolean skip_inference;
+  gboolean verbose;
+  gboolean version;
+  gboolean help;
+  gboolean given_avg_runs;
+} ExecArgs;
+
+/** Fills @args; an unknown flag or a bad value is an error that names it and what is allowed. */
+gboolean
+exec_args_parse(ExecArgs *args, int argc, char **argv, GError **error);
+void
+exec_args_clear(ExecArgs *args);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ExecArgs, exec_args_clear)
+
+/** How the value of a flag is read. */
+typedef enum {
+  EXEC_FLAG_BOOL,
+  EXEC_FLAG_STRING,
+  EXEC_FLAG_NAMES,
+  EXEC_FLAG_UINT,
+  EXEC_FLAG_DOUBLE,
+  EXEC_FLAG_PERCENTILES,
+  EXEC_FLAG_DEVICE,
+} ExecFlagKind;
+
+/**
+ * ExecFlag:
+ * @name: without the two dashes
+ * @value: (nullable): what stands behind the "=" in the help
+ * @offset: into ExecArgs
+ * @min: least value of a number
+ * @max: greatest value of a number
+ * @help: what it does
+ */
+typedef struct {
+  const char *name;
+  ExecFlagKind kind;
+  const char *value;
+  gsize offset;
+  double min, max;
+  const char *help;
+} ExecFlag;
+
+/** Every flag; ends with a %NULL name. */
+extern const ExecFlag exec_flags[];
+void
+exec_print_help(void);
+
+/** Returns: the flag whose spelling is nearest to @name, by edit distance. */
+const char *
+exec_nearest_flag(const char *name);
+
+/** Builds from a model or loads a plan, as @args say. Returns: (transfer full) (nullable) */
+InferEngine *
+exec_engine_new(const ExecArgs *args, GError **error);
+
+/**
+ * ExecInput:
+ * @binding: the input
+ * @array: its contents at the batch that is run
+ *
+ * What is copied into an input before every run. Optional inputs that were not loaded have none.
+ */
+typedef struct {
+  const InferBinding *binding;
+  InferArray *array;
+} ExecInput;
+
+/** Loads the inputs that @args name and fills the rest with random numbers, always the same.
+ *  Returns: (element-type ExecInput) (transfer full) (nullable) */
+GPtrArray *
+exec_inputs_new(const ExecArgs *args, InferContext *context, GError **error);
+/** Copies the inputs into the context's memory. */
+gboolean
+exec_inputs_stage(GPtrArray *inputs, InferContext *context, GError **error);
+
+/** Where the channels of a network's image input lie. */
+typedef struct {
+  guint channels;
+  gsize pixels;
+  gboolean channels_last;
+} ExecImage;
+
+/** Returns: whether @dims are those of images [N,C,H,W] or [N,H,W,C]. */
+gboolean
+exec_image_from_dims(const InferDims *dims, ExecImage *image);
+void
+exec_random_fill(InferArray *array, const InferPreprocess *image, GRand *random);
+
+/**
+ * ExecNpy:
+ * @type: element type
+ * @dims: shape
+ * @offset: of the first element in the file
+ *
+ * The header of a NumPy array file.
+ */
+typedef struct {
+  InferType type;
+  InferDims dims;
+  gsize offset;
+} ExecNpy;
+
+/** Greatest size of a header that is accepted. */
+#define EXEC_NPY_MAX_HEADER 65536
+
+/** Returns: whether @data begins as a NumPy array file. */
+gboolean
+exec_npy_is(const guint8 *data, gsize size);
+/**
+ * Reads the header (format versions 1 to 3) and checks that the elements fill the rest of the
+ * file exactly. @source names the file in errors.
+ */
+gboolean
+exec_npy_parse(const guint8 *data, gsize size, const char *source, ExecNpy *npy, GError **error);
+
+/** The most runs whose times are kept. */
+#define EXEC_MAX_RUNS (1u << 24)
+
+/** Times of one run, in nanoseconds since the measurement began. */
+typedef struct {
+  guint64 start;    /* inputs are copied from here */
+  guint64 staged;   /* and the run enqueued from here */
+  guint64 queued;   /* enqueue returned */
+  guint64 finished; /* results are there */
+} ExecTime;
+
+/** Time of one step over all profiled runs, in milliseconds. */
+typedef struct {
+  char *name;
+  char *implementation;
+  double total;
+  GArray *times;
+} ExecStep;
+
+/**
+ * ExecTrace:
+ * @times: (element-type ExecTime): the measured runs
+ * @steps: (element-type ExecStep): the profile, empty without one
+ * @profiled: runs that were profiled
+ */
+typedef struct {
+  GArray *times;
+  GPtrArray *steps;
+  guint profiled;
+} ExecTrace;
+
+ExecTrace *
+exec_trace_new(void);
+void
+exec_trace_free(ExecTrace *trace);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ExecTrace, exec_trace_free)
+
+/** Warms up, then runs until both the iterations and the duration are reached. */
+gboolean
+exec_run(const ExecArgs *args, InferContext *context, GPtrArray *inputs, ExecTrace *trace,
+         GError **error);
+/** Runs again, step by step. */
+gboolean
+exec_profile(const ExecArgs *args, InferContext *context, GPtrArray *inputs, ExecTrace *trace,
+             GError **error);
+
+/** A sorted copy of @values, and what is wanted of it. */
+typedef struct {
+  double min, max, mean, median;
+  double *sorted;
+  gsize n;
+} ExecStats;
+
+void
+exec_stats_init(ExecStats *stats, const double *values, gsize n);
+double
+exec_stats_percentile(const ExecStats *stats, double percent);
+void
+exec_stats_clear(ExecStats *stats);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ExecStats, exec_stats_clear)
+
+void
+exec_report_times(const ExecArgs *args, const ExecTrace *trace);
+void
+exec_report_profile(const ExecTrace *trace);
+gboolean
+exec_export_times(const char *path, const ExecTrace *trace, GError **error);
+gboolean
+exec_export_profile(const char *path, const ExecTrace *trace, GError **error);
+
+/** Prints outputs, writes them as JSON. */
+gboolean
+exec_outputs_dump(InferContext *context, GError **error);
+gboolean
+exec_outputs_export(const char *path, InferContext *context, GError **error);
+
+/** Replaces @path as a whole, or writes into it where it is a pipe, a device or a link. */
+gboolean
+exec_write_file(const char *path, const char *data, gsize size, GError **error);
+
+void
+exec_info(const char *format, ...) G_GNUC_PRINTF(1, 2);
+void
+exec_note(const char *format, ...) G_GNUC_PRINTF(1, 2);
+void
+exec_verbose(const ExecArgs *args, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+G_END_DECLS
