@@ -281,9 +281,9 @@ infer_array_set_double(InferArray *array, gsize index, double value)
     STORE_INT(gint32, G_MININT32, G_MAXINT32);
     break;
   case INFER_TYPE_UINT64:
-    ((guint64 *)array->data)[index] = value <= 0 || isnan(value)         ? 0
+    ((guint64 *)array->data)[index] = value <= 0 || isnan(value)        ? 0
                                       : value >= 18446744073709551616.0 ? G_MAXUINT64
-                                                                         : (guint64)value;
+                                                                        : (guint64)value;
     break;
   case INFER_TYPE_INT64:
     ((gint64 *)array->data)[index] = double_to_int(value);

@@ -7,6 +7,22 @@
 #include <string.h>
 #include <unistd.h>
 
+/* --- OpenMP --- */
+
+/*
+ * GNU OpenMP's threads spin for milliseconds at each barrier by default. Where other threads of a
+ * pipeline want the processors (decoders, encoders) that makes a network ten times slower, since a
+ * thread that is waited for does not get to run. A short spin keeps the barrier cheap. It reads the
+ * variable when it is loaded, so that this is done before any backend is, and before there are
+ * threads that could read the environment meanwhile.
+ */
+__attribute__((constructor)) static void
+limit_spinning(void)
+{
+  if (!g_getenv("OMP_WAIT_POLICY") && !g_getenv("GOMP_SPINCOUNT"))
+    g_setenv("GOMP_SPINCOUNT", "3000", FALSE);
+}
+
 /* --- modules --- */
 
 typedef const InferBackend *(*GetFunc)(void);

@@ -24,9 +24,9 @@ typedef struct _InferBackend InferBackend;
 
 struct _InferDevice {
   const InferBackend *backend;
-  char *name;   /* "cpu", "cuda:0" */
-  char *key;    /* what packed weights and tactics depend on: instruction set, library versions,
-                   threads; a plan with another key packs again */
+  char *name; /* "cpu", "cuda:0" */
+  char *key;  /* what packed weights and tactics depend on: instruction set, library versions,
+                 threads; a plan with another key packs again */
   guint threads;
 };
 

@@ -41,8 +41,7 @@ backend_of(InferContext *self)
 static void
 infer_context_init(InferContext *self)
 {
-  self->prepared =
-      g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, infer_prepared_free);
+  self->prepared = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, infer_prepared_free);
 }
 
 static void
@@ -257,7 +256,8 @@ has_rows(InferContext *self, const InferTensor *tensor)
          tensor->dims.d[0] == self->engine->batch_symbol;
 }
 
-/* An output may have lost the symbol on its way; what is prepared for @batch rows has them first. */
+/* An output may have lost the symbol on its way; what is prepared for @batch rows has them first.
+ */
 static gboolean
 output_has_rows(InferContext *self, const InferTensor *tensor)
 {

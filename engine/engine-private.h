@@ -22,8 +22,8 @@ struct _InferEngine {
   char *source;        /* what the network was made from */
   gint64 batch_symbol; /* the dimension, or 0 where the batch is fixed */
   guint max_batch;
-  GArray *bindings;    /* InferBinding */
-  GArray *timings;     /* InferTiming */
+  GArray *bindings; /* InferBinding */
+  GArray *timings;  /* InferTiming */
 };
 
 /** Takes the program; finds the bindings. */

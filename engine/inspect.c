@@ -38,9 +38,10 @@ append_tensors(GString *json, const InferProgram *program, InferTensor *const *t
 
     g_string_append(json, i ? ", {\"Name\": " : "{\"Name\": ");
     append_string(json, tensor->name);
-    g_string_append_printf(json, ", \"Dimensions\": \"%s\", \"Format/Datatype\": \"%s %s\"%s}", dims,
-                           tensor->value ? "constant" : layout_name(&program->orders[tensor->index]),
-                           infer_type_name(tensor->type), "");
+    g_string_append_printf(
+        json, ", \"Dimensions\": \"%s\", \"Format/Datatype\": \"%s %s\"%s}", dims,
+        tensor->value ? "constant" : layout_name(&program->orders[tensor->index]),
+        infer_type_name(tensor->type), "");
   }
   g_string_append_c(json, ']');
 }

@@ -29,27 +29,21 @@ typedef struct {
   char **labels;
 } InferModelValues;
 
-void
-infer_model_values_init(InferModelValues *values);
-void
-infer_model_values_clear(InferModelValues *values);
-void
-infer_model_values_copy(InferModelValues *to, const InferModelValues *from);
+void infer_model_values_init(InferModelValues *values);
+void infer_model_values_clear(InferModelValues *values);
+void infer_model_values_copy(InferModelValues *to, const InferModelValues *from);
 
 /** infer_model_values_role: where the name of the output with a role (an index of
  *  infer_role_names) is kept. */
-char **
-infer_model_values_role(InferDetectionOutputs *outputs, guint role);
+char **infer_model_values_role(InferDetectionOutputs *outputs, guint role);
 
 /** infer_model_info_tensor_of_group: Returns: (transfer full): the tensor that a group of a model
  *  info describes: the one named as the group, except where a name cannot be a group's name. */
-char *
-infer_model_info_tensor_of_group(GKeyFile *keys, const char *group);
+char *infer_model_info_tensor_of_group(GKeyFile *keys, const char *group);
 
 /** infer_model_info_read_file: Returns: (transfer full) (nullable): the contents of a regular file
  *  of at most 1 MiB, with a zero after its end. Never blocks on a pipe or a device. */
-char *
-infer_model_info_read_file(const char *path, gsize *length, GError **error);
+char *infer_model_info_read_file(const char *path, gsize *length, GError **error);
 
 /**
  * infer_model_values_read:
@@ -61,6 +55,5 @@ infer_model_info_read_file(const char *path, gsize *length, GError **error);
  *
  * Returns: success
  */
-gboolean
-infer_model_values_read(InferModelValues *values, GKeyFile *keys, const char *source,
-                        const char *folder, GError **error);
+gboolean infer_model_values_read(InferModelValues *values, GKeyFile *keys, const char *source,
+                                 const char *folder, GError **error);

@@ -476,9 +476,10 @@ report_unknown_keys(const Reader *reader)
                                : g_strv_contains(infer_image_keys, keys[k]) ||
                                      g_strv_contains(tensor_keys, keys[k]) ||
                                      g_str_equal(keys[k], "role");
-      if (!known)
-        g_debug("%s: [%s] %s is not known here and kept as it is", reader->source, groups[i],
-                keys[k]);
+      if (!known) {
+        g_autofree char *name = g_strescape(keys[k], NULL);
+        g_debug("%s: [%s] %s is not known here and kept as it is", reader->source, groups[i], name);
+      }
     }
   }
 }

@@ -123,8 +123,8 @@ infer_network_set_symbol_range(InferNetwork *self, const char *name, gint64 min,
 {
   if (min < 0 || opt < min || max < opt) {
     g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
-                "dimension '%s': %" G_GINT64_FORMAT " <= %" G_GINT64_FORMAT
-                " <= %" G_GINT64_FORMAT " does not hold",
+                "dimension '%s': %" G_GINT64_FORMAT " <= %" G_GINT64_FORMAT " <= %" G_GINT64_FORMAT
+                " does not hold",
                 name, min, opt, max);
     return FALSE;
   }
@@ -195,8 +195,8 @@ check_input(InferNetwork *self, const char *name, InferType type, const InferDim
                   name, i);
       return FALSE;
     }
-  if (infer_dims_is_constant(dims) &&
-      infer_type_size(type, infer_dims_count(dims)) > (gsize)1 << 40) {
+  if (infer_dims_is_constant(dims) && infer_type_size(type, infer_dims_count(dims)) > (gsize)1
+                                                                                          << 40) {
     g_set_error(error, INFER_ERROR, INFER_ERROR_SHAPE, "input '%s' is too large", name);
     return FALSE;
   }
@@ -338,8 +338,7 @@ infer_network_mark_output(InferNetwork *self, InferTensor *tensor, const char *n
 
   /* Inputs, constants and tensors that are outputs already leave through a node of their own. */
   if (!tensor->producer || tensor->is_output) {
-    InferNode *node =
-        infer_network_add_node(self, "Identity", NULL, &source, 1, NULL, 1, error);
+    InferNode *node = infer_network_add_node(self, "Identity", NULL, &source, 1, NULL, 1, error);
     if (!node)
       return FALSE;
     tensor = node->outputs[0];
@@ -717,8 +716,8 @@ infer_network_copy(InferNetwork *self)
     copy_tensor(copy, self->tensors->pdata[i]);
   for (guint i = 0; i < self->nodes->len; i++) {
     const InferNode *node = self->nodes->pdata[i];
-    InferNode *twin = node_new(node->op, node->name, node->attrs, node->inputs, node->n_inputs,
-                               node->n_outputs);
+    InferNode *twin =
+        node_new(node->op, node->name, node->attrs, node->inputs, node->n_inputs, node->n_outputs);
     for (guint j = 0; j < node->n_inputs; j++)
       if (node->inputs[j])
         twin->inputs[j] = copy->tensors->pdata[node->inputs[j]->index];

@@ -90,8 +90,8 @@ infer_attrs_new(const char *first, ...)
     } else if (kind == 'I' || kind == 'F') {
       gconstpointer list = va_arg(args, gconstpointer);
       gsize n = va_arg(args, gsize);
-      value = g_variant_new_fixed_array(
-          kind == 'I' ? G_VARIANT_TYPE_INT64 : G_VARIANT_TYPE_DOUBLE, list, n, 8);
+      value = g_variant_new_fixed_array(kind == 'I' ? G_VARIANT_TYPE_INT64 : G_VARIANT_TYPE_DOUBLE,
+                                        list, n, 8);
     } else {
       g_critical("infer_attrs_new: attribute '%s' has the unknown kind '%c'", name, kind);
       break;

@@ -98,8 +98,9 @@ check_arity(const InferNode *node, const InferOperand *in, guint n_in, guint n_o
   const InferOp *op = node->op;
 
   if (n_in < op->min_inputs || n_in > op->max_inputs)
-    return infer_op_error(node, error, INFER_ERROR_ARGUMENT, "it has %u inputs, %u to %u are needed",
-                          n_in, op->min_inputs, op->max_inputs);
+    return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
+                          "it has %u inputs, %u to %u are needed", n_in, op->min_inputs,
+                          op->max_inputs);
   if (n_out < op->min_outputs || n_out > op->max_outputs)
     return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
                           "it has %u outputs, %u to %u are needed", n_out, op->min_outputs,

@@ -88,8 +88,8 @@ typedef enum {
 #define INFER_OP_VARIADIC G_MAXUINT
 
 struct _InferOp {
-  const char *name;          /* ONNX's name, or "infer.Name" for our own domain */
-  guint version;             /* the opset whose semantics it has */
+  const char *name; /* ONNX's name, or "infer.Name" for our own domain */
+  guint version;    /* the opset whose semantics it has */
   guint min_inputs, max_inputs;
   guint min_outputs, max_outputs;
   const InferAttrSpec *attrs; /* ends with a NULL name */

@@ -19,7 +19,7 @@ typedef struct {
 } Reader;
 
 static gboolean G_GNUC_PRINTF(3, 4)
-damaged(const char *source, GError **error, const char *format, ...)
+    damaged(const char *source, GError **error, const char *format, ...)
 {
   g_autofree char *message = NULL;
   va_list args;
@@ -87,8 +87,7 @@ read_table(GBytes *bytes, const InferPlanHeader *header, const char *source, GEr
 {
   const guint8 *file = g_bytes_get_data(bytes, NULL);
   /* A copy: what was checked cannot change any more when the mapped file does. */
-  g_autoptr(GBytes) copy =
-      g_bytes_new(file + sizeof *header, GUINT64_FROM_LE(header->table_size));
+  g_autoptr(GBytes) copy = g_bytes_new(file + sizeof *header, GUINT64_FROM_LE(header->table_size));
   g_autoptr(GVariant) table =
       g_variant_ref_sink(g_variant_new_from_bytes(G_VARIANT_TYPE_VARDICT, copy, FALSE));
 
@@ -265,7 +264,8 @@ get_tensors(Reader *self, GVariant *list, gboolean optional, guint *n, GError **
   for (gsize i = 0; i < count; i++) {
     if (indices[i] == -1 && optional)
       continue;
-    tensors[i] = indices[i] >= 0 ? infer_network_get_tensor(self->network, (guint)indices[i]) : NULL;
+    tensors[i] =
+        indices[i] >= 0 ? infer_network_get_tensor(self->network, (guint)indices[i]) : NULL;
     if (!tensors[i]) {
       damaged(self->source, error, "a node names a tensor that is not there");
       return NULL;

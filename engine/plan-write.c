@@ -15,9 +15,9 @@ static gint
 add_blob(Writer *self, gconstpointer bytes, gsize size)
 {
   XXH128_hash_t hash = XXH3_128bits(bytes, size);
-  g_autofree char *key = g_strdup_printf("%" G_GINT64_MODIFIER "x%" G_GINT64_MODIFIER
-                                         "x-%" G_GSIZE_FORMAT,
-                                         (guint64)hash.high64, (guint64)hash.low64, size);
+  g_autofree char *key =
+      g_strdup_printf("%" G_GINT64_MODIFIER "x%" G_GINT64_MODIFIER "x-%" G_GSIZE_FORMAT,
+                      (guint64)hash.high64, (guint64)hash.low64, size);
   gint index = GPOINTER_TO_INT(g_hash_table_lookup(self->seen, key));
   static const guint8 zeros[INFER_PLAN_ALIGNMENT];
 
@@ -206,8 +206,7 @@ infer_plan_write(InferEngine *engine, GError **error)
 
   if (infer_engine_get_weights_size(engine) > G_MAXUINT / 2) {
     g_byte_array_unref(file);
-    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
-                "the plan would be larger than 2 GiB");
+    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED, "the plan would be larger than 2 GiB");
     return NULL;
   }
   g_variant_builder_init(&writer.blobs, G_VARIANT_TYPE(INFER_PLAN_BLOBS));

@@ -34,13 +34,13 @@ typedef struct {
 G_STATIC_ASSERT(sizeof(InferPlanHeader) == 64);
 
 /* The parts of the table. */
-#define INFER_PLAN_SYMBOLS "a(sxxx)"         /* name, min, opt, max */
-#define INFER_PLAN_TENSORS "a(suaxayii)"     /* name, type, dims, order, value blob, initial blob */
-#define INFER_PLAN_NODES "a(ssua{sv}aiai)"   /* name, operator, version, attributes, in, out */
-#define INFER_PLAN_STEPS "a(suus)"           /* name, nodes, anchor, implementation */
-#define INFER_PLAN_BLOBS "a(tt)"             /* offset in the data, size */
-#define INFER_PLAN_PACKS "a(uayi)"           /* tensor, key, blob */
-#define INFER_PLAN_TIMINGS "a(ut)"           /* batch, nanoseconds */
+#define INFER_PLAN_SYMBOLS "a(sxxx)"       /* name, min, opt, max */
+#define INFER_PLAN_TENSORS "a(suaxayii)"   /* name, type, dims, order, value blob, initial blob */
+#define INFER_PLAN_NODES "a(ssua{sv}aiai)" /* name, operator, version, attributes, in, out */
+#define INFER_PLAN_STEPS "a(suus)"         /* name, nodes, anchor, implementation */
+#define INFER_PLAN_BLOBS "a(tt)"           /* offset in the data, size */
+#define INFER_PLAN_PACKS "a(uayi)"         /* tensor, key, blob */
+#define INFER_PLAN_TIMINGS "a(ut)"         /* batch, nanoseconds */
 #define INFER_PLAN_INDICES "au"
 
 /** Checks what the loader cannot trust: that implementations support their steps, that layouts

@@ -276,8 +276,8 @@ place_io(InferPrepared *self, gboolean *is_io)
     is_io[root] = TRUE;
     size = infer_buffer_size(&self->buffers[root]);
     self->offsets[root] = offset;
-    if (size > ((gsize)1 << 40) || __builtin_add_overflow(offset, size + INFER_MEMORY_ALIGNMENT,
-                                                           &offset))
+    if (size > ((gsize)1 << 40) ||
+        __builtin_add_overflow(offset, size + INFER_MEMORY_ALIGNMENT, &offset))
       return FALSE;
     offset -= offset % INFER_MEMORY_ALIGNMENT;
   }
@@ -297,9 +297,8 @@ place_all(InferPrepared *self, gboolean keep_all, GError **error)
   if (!place_io(self, is_io))
     goto too_large;
   for (guint i = 0; i < self->n_tensors; i++) {
-    gsize size = self->roots[i] == i && !self->buffers[i].value
-                     ? infer_buffer_size(&self->buffers[i])
-                     : 0;
+    gsize size =
+        self->roots[i] == i && !self->buffers[i].value ? infer_buffer_size(&self->buffers[i]) : 0;
     if (size > ((gsize)1 << 40))
       goto too_large;
     self->tensors_size += size;

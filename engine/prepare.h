@@ -13,13 +13,13 @@ G_BEGIN_DECLS
  */
 typedef struct {
   GMutex lock;
-  GPtrArray *entries;   /* InferPack */
-  GHashTable *by_key;   /* the same, by InferPack.key */
+  GPtrArray *entries; /* InferPack */
+  GHashTable *by_key; /* the same, by InferPack.key */
   gsize size;
 } InferPacks;
 
 typedef struct {
-  GBytes *key;          /* tensor index, then what the implementation said */
+  GBytes *key; /* tensor index, then what the implementation said */
   guint tensor;
   GBytes *data;
 } InferPack;

@@ -130,9 +130,8 @@ check_bindings(const InferProgram *program, GError **error)
     InferOrder plain = infer_order_row_major(tensor->dims.n);
     const InferOrder *order = &program->orders[i];
 
-    if (order->n != tensor->dims.n ||
-        ((tensor->is_input || tensor->is_output || tensor->value) &&
-         !infer_order_same_memory(order, &plain, &tensor->dims))) {
+    if (order->n != tensor->dims.n || ((tensor->is_input || tensor->is_output || tensor->value) &&
+                                       !infer_order_same_memory(order, &plain, &tensor->dims))) {
       g_set_error(error, INFER_ERROR, INFER_ERROR_PLAN, "tensor '%s' has the wrong order",
                   tensor->name);
       return FALSE;

@@ -15,10 +15,10 @@ typedef struct {
 
 typedef struct {
   const InferStep *step;
-  GArray *values;           /* Value */
-  GHashTable *by_tensor;    /* InferTensor -> index + 1 in values */
-  InferEvalArgs *calls;     /* one per node */
-  gsize *scratch;           /* offsets in the workspace */
+  GArray *values;        /* Value */
+  GHashTable *by_tensor; /* InferTensor -> index + 1 in values */
+  InferEvalArgs *calls;  /* one per node */
+  gsize *scratch;        /* offsets in the workspace */
 } Reference;
 
 static guint
@@ -26,8 +26,8 @@ add_value(Reference *self, const InferTensor *tensor, const InferBuffer *buffer,
 {
   Value value = {.operand = operand};
 
-  value.array = infer_array_new_view(buffer->type, &buffer->dims,
-                                     buffer->value ? buffer->value->data : NULL);
+  value.array =
+      infer_array_new_view(buffer->type, &buffer->dims, buffer->value ? buffer->value->data : NULL);
   g_array_append_val(self->values, value);
   g_hash_table_insert(self->by_tensor, (gpointer)tensor, GUINT_TO_POINTER(self->values->len));
   return self->values->len - 1;
@@ -65,8 +65,8 @@ prepare_node(Reference *self, guint index, gsize *workspace, GError **error)
   const InferNode *node = self->step->nodes[index];
   g_autofree InferOperand *in = g_new0(InferOperand, node->n_inputs + 1);
   g_autofree InferOperand *out = g_new0(InferOperand, node->n_outputs + 1);
-  InferShapeArgs args = {.node = node, .n_in = node->n_inputs, .in = in, .n_out = node->n_outputs,
-                         .out = out};
+  InferShapeArgs args = {
+      .node = node, .n_in = node->n_inputs, .in = in, .n_out = node->n_outputs, .out = out};
 
   for (guint j = 0; j < node->n_inputs; j++) {
     Value *value = node->inputs[j] ? find_value(self, node->inputs[j]) : NULL;
@@ -108,8 +108,8 @@ bind_calls(Reference *self)
         in[j] = find_value(self, node->inputs[j])->array;
     for (guint j = 0; j < node->n_outputs; j++)
       out[j] = find_value(self, node->outputs[j])->array;
-    self->calls[i] = (InferEvalArgs){.node = node, .n_in = node->n_inputs, .in = in,
-                                     .n_out = node->n_outputs, .out = out};
+    self->calls[i] = (InferEvalArgs){
+        .node = node, .n_in = node->n_inputs, .in = in, .n_out = node->n_outputs, .out = out};
   }
 }
 

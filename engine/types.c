@@ -2,7 +2,7 @@
 #include <infer/types.h>
 #include <infer/error.h>
 
-G_DEFINE_QUARK(infer-error-quark, infer_error)
+G_DEFINE_QUARK(infer - error - quark, infer_error)
 
 static const struct {
   const char *name;

@@ -80,8 +80,7 @@ struct _GstInfer {
   GHashTable *numbers; /* pad numbers in use */
 };
 
-static void
-child_proxy_init(gpointer iface, gpointer data);
+static void child_proxy_init(gpointer iface, gpointer data);
 
 G_DEFINE_FINAL_TYPE_WITH_CODE(GstInfer, gst_infer, GST_TYPE_ELEMENT,
                               G_IMPLEMENT_INTERFACE(GST_TYPE_CHILD_PROXY, child_proxy_init))

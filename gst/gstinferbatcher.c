@@ -22,6 +22,7 @@ gst_infer_batcher_new(GstElement *element)
   self->pads = g_ptr_array_new_with_free_func(gst_object_unref);
   self->settings = (GstInferSettings){.batch_timeout = -1, .interval = 1, .score = -1, .iou = -1};
   self->pipeline_latency = GST_CLOCK_TIME_NONE;
+  self->reported = GST_CLOCK_TIME_NONE;
   self->capacity = 4;
   self->run = gst_infer_run_new();
   return self;
@@ -157,12 +158,25 @@ timeout(GstInferBatcher *self)
   return (gint64)(shortest / GST_USECOND);
 }
 
+/* What batching and running add to a live stream; a batch of one waits for nobody. */
+static GstClockTime
+own_latency(GstInferBatcher *self)
+{
+  const guint target = gst_infer_batcher_target(self);
+
+  if (self->run_time == 0 && self->model)
+    self->run_time = gst_infer_model_get_run_time(self->model, target);
+  return (target > 1 ? (GstClockTime)timeout(self) * GST_USECOND : 0) + self->run_time;
+}
+
 GstClockTime
 gst_infer_batcher_get_latency(GstInferBatcher *self)
 {
-  if (self->run_time == 0 && self->model)
-    self->run_time = gst_infer_model_get_run_time(self->model, gst_infer_batcher_target(self));
-  return (GstClockTime)timeout(self) * GST_USECOND + self->run_time;
+  const GstClockTime own = own_latency(self);
+
+  if (!GST_CLOCK_TIME_IS_VALID(self->reported) || own > self->reported)
+    self->reported = own;
+  return self->reported;
 }
 
 /* Moves what is not inferred on: events, queries, and frames that pass. */
@@ -366,25 +380,23 @@ compare_times(gconstpointer a, gconstpointer b)
   return x < y ? -1 : x > y;
 }
 
-/* Returns: whether the pipeline has to be told that the latency grew. */
-static gboolean
+/* The run time that the latency allows for follows the 95th percentile, upwards alone. */
+static void
 note_run_time(GstInferBatcher *self)
 {
   GstClockTime sorted[GST_INFER_N_TIMES], high;
   const guint64 n = self->stats.batches;
 
   if (n == 0)
-    return FALSE;
+    return;
   self->times[n % GST_INFER_N_TIMES] = self->stats.last_run_time;
   if (!self->live || n % (GST_INFER_N_TIMES / 4) != 0)
-    return FALSE;
+    return;
   memcpy(sorted, self->times, sizeof sorted);
   qsort(sorted, GST_INFER_N_TIMES, sizeof *sorted, compare_times);
   high = sorted[GST_INFER_N_TIMES - 1 - (guint)(MIN(n, GST_INFER_N_TIMES) / 20)];
-  if (high <= self->run_time + self->run_time / 5)
-    return FALSE;
-  self->run_time = high;
-  return TRUE;
+  if (high > self->run_time + self->run_time / 5)
+    self->run_time = high;
 }
 
 /* Closes a batch and runs it; called and left with the lock held. */
@@ -395,7 +407,6 @@ run_batch(GstInferBatcher *self, guint target)
   g_autoptr(GError) error = NULL;
   const GstInferSettings settings = self->settings;
   GstInferStats stats;
-  gboolean grown = FALSE;
 
   collect(self, target, time_limit(self));
   stats = self->stats;
@@ -414,16 +425,28 @@ run_batch(GstInferBatcher *self, guint target)
     self->stats.last_run_time = stats.last_run_time;
     self->stats.total_run_time = stats.total_run_time;
     deliver(self);
-    grown = note_run_time(self);
+    note_run_time(self);
   } else {
     self->state = GST_INFER_MODEL_FAILED;
     gst_infer_batcher_update(self);
   }
   g_mutex_unlock(&self->lock);
   g_array_set_size(self->run->entries, 0);
-  if (grown)
-    gst_element_post_message(self->element, gst_message_new_latency(GST_OBJECT(self->element)));
   g_mutex_lock(&self->lock);
+}
+
+/* Tells the pipeline, without the lock, that the latency it was told is too little by now. */
+static gboolean
+announce_latency(GstInferBatcher *self)
+{
+  if (!self->live || !GST_CLOCK_TIME_IS_VALID(self->reported) ||
+      own_latency(self) <= self->reported)
+    return FALSE;
+  self->reported = own_latency(self);
+  g_mutex_unlock(&self->lock);
+  gst_element_post_message(self->element, gst_message_new_latency(GST_OBJECT(self->element)));
+  g_mutex_lock(&self->lock);
+  return TRUE;
 }
 
 static gpointer
@@ -437,6 +460,8 @@ worker(gpointer user_data)
 
     for (guint i = 0; i < self->pads->len; i++)
       move_through(self, g_ptr_array_index(self->pads, i));
+    if (announce_latency(self))
+      continue;
     if (self->state == GST_INFER_MODEL_READY) {
       const guint target = gst_infer_batcher_target(self);
       if (batch_closes(self, target, g_get_monotonic_time(), &wake)) {
@@ -460,6 +485,7 @@ gst_infer_batcher_start(GstInferBatcher *self)
   self->running = TRUE;
   self->stats = (GstInferStats){0};
   self->run_time = 0;
+  self->reported = GST_CLOCK_TIME_NONE;
   self->pipeline_latency = GST_CLOCK_TIME_NONE;
   memset(self->times, 0, sizeof self->times);
   g_mutex_unlock(&self->lock);

@@ -78,51 +78,38 @@ typedef struct {
   gboolean live;
   guint capacity;                /* frames in each queue of a pad */
   GstClockTime pipeline_latency; /* as configured by the pipeline; NONE when not known */
+  GstClockTime reported;         /* own latency as told to the pipeline; NONE before, only grows */
   GstClockTime run_time;         /* what the reported latency allows for a run; only grows */
   GstClockTime times[GST_INFER_N_TIMES];
   guint64 served; /* batches so far, the clock of fairness */
   GstInferRun *run;
 } GstInferBatcher;
 
-GstInferBatcher *
-gst_infer_batcher_new(GstElement *element);
-GstInferBatcher *
-gst_infer_batcher_ref(GstInferBatcher *batcher);
-void
-gst_infer_batcher_unref(GstInferBatcher *batcher);
+GstInferBatcher *gst_infer_batcher_new(GstElement *element);
+GstInferBatcher *gst_infer_batcher_ref(GstInferBatcher *batcher);
+void gst_infer_batcher_unref(GstInferBatcher *batcher);
 
-void
-gst_infer_batcher_add_pad(GstInferBatcher *batcher, GstInferPad *pad);
-void
-gst_infer_batcher_remove_pad(GstInferBatcher *batcher, GstInferPad *pad);
+void gst_infer_batcher_add_pad(GstInferBatcher *batcher, GstInferPad *pad);
+void gst_infer_batcher_remove_pad(GstInferBatcher *batcher, GstInferPad *pad);
 
 /** gst_infer_batcher_start: starts the worker; it forwards events before there is a model. */
-void
-gst_infer_batcher_start(GstInferBatcher *batcher);
+void gst_infer_batcher_start(GstInferBatcher *batcher);
 /** gst_infer_batcher_flush: wakes and empties every pad, for good until it is activated again. */
-void
-gst_infer_batcher_flush(GstInferBatcher *batcher);
+void gst_infer_batcher_flush(GstInferBatcher *batcher);
 /** gst_infer_batcher_stop: joins the worker. */
-void
-gst_infer_batcher_stop(GstInferBatcher *batcher);
+void gst_infer_batcher_stop(GstInferBatcher *batcher);
 
 /** gst_infer_batcher_set_model: @model is taken over; %NULL but for %GST_INFER_MODEL_READY. */
-void
-gst_infer_batcher_set_model(GstInferBatcher *batcher, GstInferModelState state,
-                            GstInferModel *model);
-void
-gst_infer_batcher_set_settings(GstInferBatcher *batcher, const GstInferSettings *settings);
-GstStructure *
-gst_infer_batcher_get_stats(GstInferBatcher *batcher);
+void gst_infer_batcher_set_model(GstInferBatcher *batcher, GstInferModelState state,
+                                 GstInferModel *model);
+void gst_infer_batcher_set_settings(GstInferBatcher *batcher, const GstInferSettings *settings);
+GstStructure *gst_infer_batcher_get_stats(GstInferBatcher *batcher);
 /** gst_infer_batcher_get_latency: Returns: what batching and running adds to a live stream. */
-GstClockTime
-gst_infer_batcher_get_latency(GstInferBatcher *batcher);
+GstClockTime gst_infer_batcher_get_latency(GstInferBatcher *batcher);
 
 /* With the lock held. */
 /** gst_infer_batcher_update: to be called after pads, settings, model or liveness changed. */
-void
-gst_infer_batcher_update(GstInferBatcher *batcher);
-guint
-gst_infer_batcher_target(GstInferBatcher *batcher);
+void gst_infer_batcher_update(GstInferBatcher *batcher);
+guint gst_infer_batcher_target(GstInferBatcher *batcher);
 
 G_END_DECLS

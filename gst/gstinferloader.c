@@ -33,18 +33,12 @@ load(gpointer user_data)
   GstInferLoader *self = user_data;
   g_autoptr(GError) error = NULL;
   GstInferModel *model;
-  gboolean live;
 
   model = gst_infer_model_load(&self->settings, progress, self, self->cancellable, &error);
   if (model) {
     gst_infer_batcher_set_model(self->batcher, GST_INFER_MODEL_READY, model);
     post(self, GST_PROGRESS_TYPE_COMPLETE, "The model is ready");
     g_object_notify(G_OBJECT(self->element), "model-info");
-    g_mutex_lock(&self->batcher->lock);
-    live = self->batcher->live;
-    g_mutex_unlock(&self->batcher->lock);
-    if (live)
-      gst_element_post_message(self->element, gst_message_new_latency(GST_OBJECT(self->element)));
     return NULL;
   }
   if (g_cancellable_is_cancelled(self->cancellable)) {

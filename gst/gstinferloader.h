@@ -14,14 +14,11 @@ G_BEGIN_DECLS
 typedef struct _GstInferLoader GstInferLoader;
 
 /** gst_infer_loader_new: posts PROGRESS START and begins to load what @settings (copied) say. */
-GstInferLoader *
-gst_infer_loader_new(GstElement *element, GstInferBatcher *batcher,
-                     const GstInferModelSettings *settings);
+GstInferLoader *gst_infer_loader_new(GstElement *element, GstInferBatcher *batcher,
+                                     const GstInferModelSettings *settings);
 /** gst_infer_loader_cancel: asks it to stop; returns at once. */
-void
-gst_infer_loader_cancel(GstInferLoader *loader);
+void gst_infer_loader_cancel(GstInferLoader *loader);
 /** gst_infer_loader_free: waits for the thread. */
-void
-gst_infer_loader_free(GstInferLoader *loader);
+void gst_infer_loader_free(GstInferLoader *loader);
 
 G_END_DECLS

@@ -78,10 +78,9 @@ typedef struct {
  *
  * Returns: %FALSE when the buffer is not writable.
  */
-gboolean
-gst_infer_meta_attach(GstBuffer *buffer, const GstVideoInfo *info, const gchar *stream,
-                      guint64 frame_number, const GstInferObject *objects, guint n,
-                      const gchar *model_name);
+gboolean gst_infer_meta_attach(GstBuffer *buffer, const GstVideoInfo *info, const gchar *stream,
+                               guint64 frame_number, const GstInferObject *objects, guint n,
+                               const gchar *model_name);
 
 /**
  * gst_infer_meta_collect:
@@ -96,12 +95,10 @@ gst_infer_meta_attach(GstBuffer *buffer, const GstVideoInfo *info, const gchar *
  * Returns: (transfer full) (element-type GstInferObject): the objects, in the order they were
  *   attached; to be released with g_array_unref(), which frees @params as well.
  */
-GArray *
-gst_infer_meta_collect(GstBuffer *buffer, const GstVideoInfo *info, GstInferResult *result);
+GArray *gst_infer_meta_collect(GstBuffer *buffer, const GstVideoInfo *info, GstInferResult *result);
 
 /** gst_infer_result_meta_api_get_type: Returns: the API type of InferResultMeta, without tags. */
-GType
-gst_infer_result_meta_api_get_type(void);
+GType gst_infer_result_meta_api_get_type(void);
 
 /**
  * gst_infer_meta_update:
@@ -116,8 +113,7 @@ gst_infer_result_meta_api_get_type(void);
  *
  * Returns: %FALSE when the buffer is not writable.
  */
-gboolean
-gst_infer_meta_update(GstBuffer *buffer, const GstVideoInfo *info, const GstInferObject *objects,
-                      guint n);
+gboolean gst_infer_meta_update(GstBuffer *buffer, const GstVideoInfo *info,
+                               const GstInferObject *objects, guint n);
 
 G_END_DECLS

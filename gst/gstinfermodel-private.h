@@ -55,15 +55,14 @@ struct _GstInferModel {
  * Returns: (transfer full) (nullable): where the plan of exactly these contents and settings is
  *   kept. Its folder is made, readable by the user alone.
  */
-gchar *
-gst_infer_cache_path(const GstInferModelSettings *settings, guint max_batch,
-                     GCancellable *cancellable, GError **error);
+gchar *gst_infer_cache_path(const GstInferModelSettings *settings, guint max_batch,
+                            GCancellable *cancellable, GError **error);
 
 /** gst_infer_engine_open: loads or builds the engine; @info is what the labels and the decoder are
  *  taken from (gstinferengine.c). */
-InferEngine *
-gst_infer_engine_open(const GstInferModelSettings *settings, GstInferProgressFunc progress,
-                      gpointer user_data, GCancellable *cancellable, InferModelInfo **info,
-                      GError **error);
+InferEngine *gst_infer_engine_open(const GstInferModelSettings *settings,
+                                   GstInferProgressFunc progress, gpointer user_data,
+                                   GCancellable *cancellable, InferModelInfo **info,
+                                   GError **error);
 
 G_END_DECLS

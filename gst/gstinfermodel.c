@@ -26,9 +26,8 @@ gst_infer_model_settings_copy(GstInferModelSettings *dst, const GstInferModelSet
   dst->device = g_strdup(src->device);
 }
 
-static gboolean
-settings_error(const GstInferModelSettings *settings, GError **error, const gchar *format, ...)
-    G_GNUC_PRINTF(3, 4);
+static gboolean settings_error(const GstInferModelSettings *settings, GError **error,
+                               const gchar *format, ...) G_GNUC_PRINTF(3, 4);
 
 static gboolean
 settings_error(const GstInferModelSettings *settings, GError **error, const gchar *format, ...)

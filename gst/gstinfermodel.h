@@ -29,10 +29,8 @@ typedef struct {
   guint threads;
 } GstInferModelSettings;
 
-void
-gst_infer_model_settings_copy(GstInferModelSettings *dst, const GstInferModelSettings *src);
-void
-gst_infer_model_settings_clear(GstInferModelSettings *settings);
+void gst_infer_model_settings_copy(GstInferModelSettings *dst, const GstInferModelSettings *src);
+void gst_infer_model_settings_clear(GstInferModelSettings *settings);
 
 /**
  * GstInferModel:
@@ -52,8 +50,7 @@ typedef void (*GstInferProgressFunc)(const gchar *text, gpointer user_data);
  *
  * The cheap checks that can fail before anything is loaded: files, formats, device.
  */
-gboolean
-gst_infer_model_check(const GstInferModelSettings *settings, GError **error);
+gboolean gst_infer_model_check(const GstInferModelSettings *settings, GError **error);
 
 /**
  * gst_infer_model_load:
@@ -68,29 +65,23 @@ gst_infer_model_check(const GstInferModelSettings *settings, GError **error);
  *
  * Returns: (transfer full) (nullable): the model
  */
-GstInferModel *
-gst_infer_model_load(const GstInferModelSettings *settings, GstInferProgressFunc progress,
-                     gpointer user_data, GCancellable *cancellable, GError **error);
+GstInferModel *gst_infer_model_load(const GstInferModelSettings *settings,
+                                    GstInferProgressFunc progress, gpointer user_data,
+                                    GCancellable *cancellable, GError **error);
 
-GstInferModel *
-gst_infer_model_ref(GstInferModel *model);
-void
-gst_infer_model_unref(GstInferModel *model);
+GstInferModel *gst_infer_model_ref(GstInferModel *model);
+void gst_infer_model_unref(GstInferModel *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GstInferModel, gst_infer_model_unref)
 
 /** gst_infer_model_get_name: Returns: (transfer none): the file's name without folder and ending.
  */
-const gchar *
-gst_infer_model_get_name(GstInferModel *model);
-guint
-gst_infer_model_get_max_batch(GstInferModel *model);
+const gchar *gst_infer_model_get_name(GstInferModel *model);
+guint gst_infer_model_get_max_batch(GstInferModel *model);
 /** gst_infer_model_get_run_time: Returns: nanoseconds of a run of @batch rows as recorded when the
  *  plan was built, 0 when not known. */
-GstClockTime
-gst_infer_model_get_run_time(GstInferModel *model, guint batch);
+GstClockTime gst_infer_model_get_run_time(GstInferModel *model, guint batch);
 /** gst_infer_model_to_structure: Returns: (transfer full): the model's information. */
-GstStructure *
-gst_infer_model_to_structure(GstInferModel *model);
+GstStructure *gst_infer_model_to_structure(GstInferModel *model);
 
 /**
  * gst_infer_model_infer:
@@ -104,9 +95,9 @@ gst_infer_model_to_structure(GstInferModel *model);
  *
  * Runs a batch and waits for it.
  */
-gboolean
-gst_infer_model_infer(GstInferModel *model, const InferFrame *frames, guint n,
-                      InferPlacement *placements, gdouble score, gdouble iou, GError **error);
+gboolean gst_infer_model_infer(GstInferModel *model, const InferFrame *frames, guint n,
+                               InferPlacement *placements, gdouble score, gdouble iou,
+                               GError **error);
 
 /**
  * gst_infer_model_decode:
@@ -122,12 +113,10 @@ gst_infer_model_infer(GstInferModel *model, const InferFrame *frames, guint n,
  *
  * Returns: %FALSE when the outputs hold a count or class that cannot be
  */
-gboolean
-gst_infer_model_decode(GstInferModel *model, guint row, const InferPlacement *placement,
-                       guint width, guint height, gdouble score, GArray *objects);
+gboolean gst_infer_model_decode(GstInferModel *model, guint row, const InferPlacement *placement,
+                                guint width, guint height, gdouble score, GArray *objects);
 
 /** gst_infer_post_error: posts @error as an element error, with GStreamer's nearest code. */
-void
-gst_infer_post_error(GstElement *element, const GError *error);
+void gst_infer_post_error(GstElement *element, const GError *error);
 
 G_END_DECLS

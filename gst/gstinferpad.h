@@ -23,8 +23,7 @@ typedef struct {
 
 /** gst_infer_format_new: Returns: (transfer full) (nullable): to be released with
  *  g_atomic_rc_box_release(); %NULL with @error for caps that cannot be inferred on. */
-GstInferFormat *
-gst_infer_format_new(GstCaps *caps, GError **error);
+GstInferFormat *gst_infer_format_new(GstCaps *caps, GError **error);
 
 /**
  * GstInferItem:
@@ -113,33 +112,24 @@ struct _GstInferSrcPad {
 };
 
 /** gst_infer_pad_new: Returns: (transfer floating): a sink pad with its source pad. */
-GstInferPad *
-gst_infer_pad_new(GstPadTemplate *sink, const gchar *sink_name, GstPadTemplate *src,
-                  const gchar *src_name, GstInferBatcher *batcher);
+GstInferPad *gst_infer_pad_new(GstPadTemplate *sink, const gchar *sink_name, GstPadTemplate *src,
+                               const gchar *src_name, GstInferBatcher *batcher);
 /** gst_infer_pad_dup_stream_name: Returns: (transfer full): the name for metadata. */
-gchar *
-gst_infer_pad_dup_stream_name(GstInferPad *pad);
+gchar *gst_infer_pad_dup_stream_name(GstInferPad *pad);
 
 /* With the batcher's lock held. */
-void
-gst_infer_pad_push_in(GstInferPad *pad, const GstInferItem *item);
-void
-gst_infer_pad_push_out(GstInferPad *pad, const GstInferItem *item);
+void gst_infer_pad_push_in(GstInferPad *pad, const GstInferItem *item);
+void gst_infer_pad_push_out(GstInferPad *pad, const GstInferItem *item);
 /** gst_infer_pad_drop: drops what the queues hold, but for @keep; frames in a batch are dropped
  *  when it ends. */
-void
-gst_infer_pad_drop(GstInferPad *pad, GstInferKeep keep);
+void gst_infer_pad_drop(GstInferPad *pad, GstInferKeep keep);
 /** gst_infer_pad_flush: drops, and takes nothing in until gst_infer_pad_start(). */
-void
-gst_infer_pad_flush(GstInferPad *pad, GstInferKeep keep);
+void gst_infer_pad_flush(GstInferPad *pad, GstInferKeep keep);
 /** gst_infer_pad_start: begins anew, after a flush or when activated. */
-void
-gst_infer_pad_start(GstInferPad *pad);
-void
-gst_infer_item_clear(GstInferItem *item);
+void gst_infer_pad_start(GstInferPad *pad);
+void gst_infer_item_clear(GstInferItem *item);
 
 /** gst_infer_stream_install: sets the functions of both pads (gstinferstream.c). */
-void
-gst_infer_stream_install(GstInferPad *pad);
+void gst_infer_stream_install(GstInferPad *pad);
 
 G_END_DECLS

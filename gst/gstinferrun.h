@@ -29,10 +29,8 @@ struct _GstInferRun {
   GArray *objects;
 };
 
-GstInferRun *
-gst_infer_run_new(void);
-void
-gst_infer_run_free(GstInferRun *run);
+GstInferRun *gst_infer_run_new(void);
+void gst_infer_run_free(GstInferRun *run);
 
 /**
  * gst_infer_run_execute:
@@ -45,8 +43,7 @@ gst_infer_run_free(GstInferRun *run);
  *
  * Maps the frames, infers, and attaches what was found. Frames that cannot be mapped pass.
  */
-gboolean
-gst_infer_run_execute(GstInferRun *run, GstInferModel *model, gdouble score, gdouble iou,
-                      GstInferStats *stats, GError **error);
+gboolean gst_infer_run_execute(GstInferRun *run, GstInferModel *model, gdouble score, gdouble iou,
+                               GstInferStats *stats, GError **error);
 
 G_END_DECLS

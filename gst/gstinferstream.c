@@ -10,8 +10,7 @@ GST_DEBUG_CATEGORY_EXTERN(gst_infer_debug);
  * never the other way round; nothing is pushed, queried or posted under the batcher's lock.
  */
 
-static void
-src_loop(gpointer user_data);
+static void src_loop(gpointer user_data);
 
 static GstInferPad *
 get_partner(GstPad *srcpad)

@@ -55,8 +55,10 @@ is_graph_def(const guint8 *data, gsize size)
 InferFormat
 infer_format_of_file(const char *path, GError **error)
 {
-  g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, error);
+  g_autoptr(GError) trouble = NULL;
+  g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, &trouble);
   if (!file) {
+    g_set_error_literal(error, INFER_ERROR, INFER_ERROR_FAILED, trouble->message);
     return INFER_FORMAT_UNKNOWN;
   }
   const guint8 *data = (const guint8 *)g_mapped_file_get_contents(file);

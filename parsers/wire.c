@@ -111,9 +111,8 @@ patch_length(GByteArray *out, guint at)
   }
 }
 
-static gboolean
-scan_message(WireReader *reader, const WireRule *rules, guint depth, GArray *ranges,
-             GByteArray *out, GError **error);
+static gboolean scan_message(WireReader *reader, const WireRule *rules, guint depth, GArray *ranges,
+                             GByteArray *out, GError **error);
 
 static gboolean
 scan_nested(const WireReader *outer, const WireRule *rules, guint depth, GArray *ranges,

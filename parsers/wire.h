@@ -64,8 +64,7 @@ typedef struct {
 } WireReader;
 
 /** wire_reader_next: reads a field. Returns: FALSE at the end, and with @error set when damaged. */
-gboolean
-wire_reader_next(WireReader *reader, GError **error);
+gboolean wire_reader_next(WireReader *reader, GError **error);
 
 /**
  * wire_scan:
@@ -78,9 +77,8 @@ wire_reader_next(WireReader *reader, GError **error);
  *
  * Returns: (transfer full) (nullable): the message without what was dropped and cut out
  */
-GByteArray *
-wire_scan(const guint8 *data, gsize size, const WireRule *rules, guint max_depth, GArray *ranges,
-          GError **error);
+GByteArray *wire_scan(const guint8 *data, gsize size, const WireRule *rules, guint max_depth,
+                      GArray *ranges, GError **error);
 
 /** WireAllocator: gives protobuf-c at most @left bytes in all. */
 typedef struct {
@@ -88,7 +86,6 @@ typedef struct {
   gsize left;
 } WireAllocator;
 
-void
-wire_allocator_init(WireAllocator *allocator, gsize limit);
+void wire_allocator_init(WireAllocator *allocator, gsize limit);
 
 G_END_DECLS

@@ -66,13 +66,6 @@ build_project() {
   ninja -C "$build" "$@" >"$log" 2>&1 || { tail -n 60 "$log" >&2; die "the build failed"; }
 }
 
-# What finds the freshly built plugin and backends.
-use_build() {
-  export GST_PLUGIN_PATH="$build/gst${GST_PLUGIN_PATH:+:$GST_PLUGIN_PATH}"
-  export INFER_BACKEND_PATH="$build/kernels/cpu:$build/kernels/null"
-  export PATH="$build/pipelines/inferexec:$build/pipelines/demo-app:$PATH"
-}
-
 # A Python environment of our own, for pip.
 ensure_venv() {
   [ -x "$data/venv/bin/pip" ] || python3 -m venv "$data/venv" >"$log" 2>&1 ||

@@ -14,13 +14,13 @@ G_BEGIN_DECLS
  */
 INFER_API G_DECLARE_FINAL_TYPE(InferBuilder, infer_builder, INFER, BUILDER, GObject)
 
-/**
- * InferProgressFunc:
- * @stage: what is being done ("passes", "fusion", "prepare", "verify")
- * @fraction: 0..1 of the whole build
- * @user_data: closure
- */
-typedef void (*InferProgressFunc)(const char *stage, double fraction, gpointer user_data);
+    /**
+     * InferProgressFunc:
+     * @stage: what is being done ("passes", "fusion", "prepare", "verify")
+     * @fraction: 0..1 of the whole build
+     * @user_data: closure
+     */
+    typedef void (*InferProgressFunc)(const char *stage, double fraction, gpointer user_data);
 
 INFER_API InferBuilder *infer_builder_new(void);
 /** infer_builder_set_device: "auto" (default), "cpu", "cuda:N", or "null" for tests. */

@@ -13,7 +13,8 @@ G_BEGIN_DECLS
  * What one thread at a time needs to run an engine: memory, prepared shapes, bindings. Several
  * contexts of one engine run side by side.
  */
-INFER_API G_DECLARE_FINAL_TYPE(InferContext, infer_context, INFER, CONTEXT, GObject)
+INFER_API
+G_DECLARE_FINAL_TYPE(InferContext, infer_context, INFER, CONTEXT, GObject)
 
 /** infer_context_new: Returns: (transfer full) (nullable): a context of @engine; nothing is
  *  prepared yet. */

@@ -13,7 +13,8 @@ G_BEGIN_DECLS
  *
  * A network made ready for one device. Immutable; shared by threads and contexts.
  */
-INFER_API G_DECLARE_FINAL_TYPE(InferEngine, infer_engine, INFER, ENGINE, GObject)
+INFER_API
+G_DECLARE_FINAL_TYPE(InferEngine, infer_engine, INFER, ENGINE, GObject)
 
 /**
  * InferBinding:

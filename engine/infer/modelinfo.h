@@ -89,7 +89,8 @@ typedef struct {
  * Read from `<model>.modelinfo`, set by parsers, stored in plans. See the README for the
  * file's groups and keys. Not changed after it was handed over; then safe to share by threads.
  */
-INFER_API G_DECLARE_FINAL_TYPE(InferModelInfo, infer_model_info, INFER, MODEL_INFO, GObject)
+INFER_API
+G_DECLARE_FINAL_TYPE(InferModelInfo, infer_model_info, INFER, MODEL_INFO, GObject)
 
 INFER_API InferModelInfo *infer_model_info_new(void);
 

@@ -19,7 +19,8 @@ typedef struct _InferTensor InferTensor;
  * order in which every node follows the nodes it reads from. Tensors and nodes belong to the
  * network and live as long as it. A network is used by one thread at a time.
  */
-INFER_API G_DECLARE_FINAL_TYPE(InferNetwork, infer_network, INFER, NETWORK, GObject)
+INFER_API
+G_DECLARE_FINAL_TYPE(InferNetwork, infer_network, INFER, NETWORK, GObject)
 
 /**
  * InferTensor:

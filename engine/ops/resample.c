@@ -10,7 +10,7 @@
 
 /* The coordinate in the input that element @i of the output is taken at. */
 static double
-coordinate(const InferResample *r, gint axis, gint64 i)
+exact_coordinate(const InferResample *r, gint axis, gint64 i)
 {
   double in = (double)r->in.d[axis], out = (double)r->out.d[axis], x = (double)i;
   double factor = r->by_sizes ? in : 1, divisor = r->by_sizes ? out : r->scale[axis];
@@ -36,6 +36,16 @@ coordinate(const InferResample *r, gint axis, gint64 i)
   default:
     return half_pixel;
   }
+}
+
+/* Scales and regions come as floats: 3.5 / 0.7f is meant to be 5, which a float still says but a
+ * double does not. Beyond 24 bits a float cannot tell elements apart. */
+static double
+coordinate(const InferResample *r, gint axis, gint64 i)
+{
+  double x = exact_coordinate(r, axis, i);
+
+  return fabs(x) < 0x1p20 ? (double)(float)x : x;
 }
 
 static gboolean

@@ -86,7 +86,8 @@ infer_pass_batchnorm(InferNetwork *network, GError **error)
     gint64 channels;
 
     if (strcmp(node->op->name, "BatchNormalization") != 0 || node->n_outputs != 1 ||
-        node->inputs[0]->type != INFER_TYPE_FLOAT || !node->inputs[1] || node->inputs[0]->dims.n < 2)
+        node->inputs[0]->type != INFER_TYPE_FLOAT || !node->inputs[1] ||
+        node->inputs[0]->dims.n < 2)
       continue;
     channels = node->inputs[1]->dims.n == 1 ? node->inputs[1]->dims.d[0] : -1;
     if (channels <= 0 || !affine_of(node, channels, &scale, &shift))

@@ -63,7 +63,8 @@ fold_content(InferNetwork *network, InferTensor *tensor)
   return TRUE;
 }
 
-/* Evaluates every node whose inputs are all constant; nodes come in order, so one walk is enough. */
+/* Evaluates every node whose inputs are all constant; nodes come in order, so one walk is enough.
+ */
 gint
 infer_pass_constants(InferNetwork *network, GError **error)
 {

@@ -11,9 +11,8 @@ static const struct {
   const char *name;
   InferPassFunc run;
 } passes[] = {
-    {"constants", infer_pass_constants}, {"shapes", infer_pass_shapes},
-    {"views", infer_pass_views},         {"batchnorm", infer_pass_batchnorm},
-    {"bias", infer_pass_bias},           {"pad", infer_pass_pad},
+    {"constants", infer_pass_constants}, {"shapes", infer_pass_shapes}, {"views", infer_pass_views},
+    {"batchnorm", infer_pass_batchnorm}, {"bias", infer_pass_bias},     {"pad", infer_pass_pad},
 };
 
 static gint

@@ -25,15 +25,17 @@ supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferL
 
 /* Strides of dimensions of one element mean nothing, but oneDNN compares them with its formats. */
 static gboolean
-activation_md(dnnl_memory_desc_t *md, const InferBuffer *buffer)
+activation_md(dnnl_memory_desc_t *md, const InferBuffer *buffer, gint64 images)
 {
+  InferDims dims = buffer->dims;
   gint64 strides[INFER_MAX_DIMS];
   InferOrder order = infer_order_channels_last(buffer->dims.n);
   gboolean same = TRUE;
   infer_order_strides(&order, &buffer->dims, strides);
   for (gint i = 0; i < buffer->dims.n; i++)
     same = same && (buffer->dims.d[i] == 1 || strides[i] == buffer->strides[i]);
-  return infer_onednn_md(md, buffer->dims.d, buffer->dims.n, same ? strides : buffer->strides);
+  dims.d[0] = images;
+  return infer_onednn_md(md, dims.d, dims.n, same ? strides : buffer->strides);
 }
 
 /* oneDNN has groups as a dimension of their own. */
@@ -61,32 +63,33 @@ typedef struct {
 } Geometry;
 
 static gboolean
-read_geometry(const InferPrepare *prepare, Geometry *g)
+read_geometry(const InferPrepare *prepare, gint64 images, Geometry *g)
 {
   const InferStep *step = prepare->step;
   const InferNode *node = step->nodes[0];
   const InferBuffer *x = &prepare->inputs[infer_step_find_input(step, node->inputs[0])];
+  const InferBuffer *y = &prepare->outputs[0];
   const InferDims *w = &prepare->inputs[infer_step_find_input(step, node->inputs[1])].dims;
   gint64 groups = infer_node_get_int(node, "group", 1);
   g->has_bias = node->n_inputs > 2 && node->inputs[2] != NULL;
   if (groups < 1 || w->n < 3 || w->d[0] % groups != 0 || !infer_cpu_chain_parse(step, &g->chain) ||
-      !infer_cpu_window(node, &x->dims, &prepare->outputs[0].dims, w->d + 2, &g->window))
+      !infer_cpu_window(node, &x->dims, &y->dims, w->d + 2, &g->window))
     return FALSE;
-  if (!activation_md(&g->src, x) || !activation_md(&g->dst, &prepare->outputs[0]) ||
+  if (!activation_md(&g->src, x, images) || !activation_md(&g->dst, y, images) ||
       !weights_md(&g->weights, &g->plain, w, groups))
     return FALSE;
-  if (g->has_bias &&
-      !infer_onednn_md(&g->bias, &prepare->outputs[0].dims.d[1], 1, (const gint64[]){1}))
+  if (g->has_bias && !infer_onednn_md(&g->bias, &y->dims.d[1], 1, (const gint64[]){1}))
     return FALSE;
   for (guint i = 0, k = 0; i < g->chain.n; i++)
     if (g->chain.post[i].kind == INFER_CPU_POST_ADD &&
-        !activation_md(&g->add[k++], &prepare->inputs[g->chain.post[i].input]))
+        !activation_md(&g->add[k++], &prepare->inputs[g->chain.post[i].input], images))
       return FALSE;
   return TRUE;
 }
 
 static gboolean
-create_primitive(InferOnednn *conv, InferPrepare *prepare, const Geometry *g, GError **error)
+create_primitive(InferOnednn *conv, InferPrepare *prepare, const Geometry *g, gboolean sum,
+                 GError **error)
 {
   const InferCpuWindow *w = &g->window;
   dnnl_dims_t stride = {0}, dilation = {0}, begin = {0}, end = {0};
@@ -98,21 +101,33 @@ create_primitive(InferOnednn *conv, InferPrepare *prepare, const Geometry *g, GE
     end[i] = w->end[k];
   }
   dnnl_convolution_desc_t desc;
+  dnnl_primitive_attr_t attr = NULL;
   dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
       &desc, dnnl_forward_inference, dnnl_convolution_direct, &g->src, &g->weights,
       g->has_bias ? &g->bias : NULL, &g->dst, stride, dilation, begin, end);
-  dnnl_primitive_attr_t attr = NULL;
   if (status == dnnl_success)
-    status = infer_onednn_attr(&attr, &g->chain, g->add);
+    status = infer_onednn_attr(&attr, &g->chain, sum ? NULL : g->add);
   gboolean ok = FALSE;
   if (status != dnnl_success)
     infer_cpu_fail(prepare, error, INFER_ERROR_SHAPE,
                    "oneDNN does not take this convolution (status %d)", status);
   else
-    ok = infer_onednn_create(conv, prepare, &desc, attr, error);
+    ok = infer_onednn_create(conv, prepare, &desc, attr, g->chain.n_adds > 0 && !sum, error);
   if (attr != NULL)
     dnnl_primitive_attr_destroy(attr);
   return ok;
+}
+
+static gboolean
+add_activation(InferOnednn *conv, InferPrepare *prepare, int arg, gint slot,
+               const dnnl_memory_desc_t *md, GError **error)
+{
+  const InferBuffer *buffer =
+      slot == INFER_ONEDNN_OUTPUT ? &prepare->outputs[0] : &prepare->inputs[slot];
+  if (!infer_onednn_add_arg(conv, prepare, arg, slot, md, NULL, error))
+    return FALSE;
+  conv->steps[conv->n_args - 1] = (gsize)buffer->strides[0] * sizeof(float);
+  return TRUE;
 }
 
 static gboolean
@@ -120,10 +135,9 @@ add_args(InferOnednn *conv, InferPrepare *prepare, const Geometry *g, GError **e
 {
   const InferStep *step = prepare->step;
   const InferNode *node = step->nodes[0];
-  if (!infer_onednn_add_arg(conv, prepare, DNNL_ARG_SRC,
-                            infer_step_find_input(step, node->inputs[0]), &g->src, NULL, error) ||
-      !infer_onednn_add_arg(conv, prepare, DNNL_ARG_DST, INFER_ONEDNN_OUTPUT, &g->dst, NULL,
-                            error) ||
+  if (!add_activation(conv, prepare, DNNL_ARG_SRC, infer_step_find_input(step, node->inputs[0]),
+                      &g->src, error) ||
+      !add_activation(conv, prepare, DNNL_ARG_DST, INFER_ONEDNN_OUTPUT, &g->dst, error) ||
       !infer_onednn_add_weights(conv, prepare, infer_step_find_input(step, node->inputs[1]),
                                 &g->plain, error))
     return FALSE;
@@ -131,36 +145,56 @@ add_args(InferOnednn *conv, InferPrepare *prepare, const Geometry *g, GError **e
       !infer_onednn_add_arg(conv, prepare, DNNL_ARG_BIAS,
                             infer_step_find_input(step, node->inputs[2]), &g->bias, NULL, error))
     return FALSE;
-  for (guint i = 0, k = 0; i < g->chain.n; i++)
+  for (guint i = 0, k = 0; conv->preload < 0 && i < g->chain.n; i++)
     if (g->chain.post[i].kind == INFER_CPU_POST_ADD &&
-        !infer_onednn_add_arg(conv, prepare, DNNL_ARG_ATTR_MULTIPLE_POST_OP(i) | DNNL_ARG_SRC_1,
-                              g->chain.post[i].input, &g->add[k++], NULL, error))
+        !add_activation(conv, prepare, DNNL_ARG_ATTR_MULTIPLE_POST_OP(i) | DNNL_ARG_SRC_1,
+                        g->chain.post[i].input, &g->add[k++], error))
       return FALSE;
   return TRUE;
 }
 
-static void
-release(gpointer state)
+/* Where nothing fast adds another tensor, what adds to its own output may; that is filled first. */
+static gboolean
+create_best(InferOnednn *conv, InferPrepare *prepare, const Geometry *g, GError **error)
 {
-  infer_onednn_clear(state);
-  g_free(state);
+  if (!create_primitive(conv, prepare, g, FALSE, error))
+    return FALSE;
+  if (g->chain.n_adds != 1 || !infer_onednn_is_reference(conv))
+    return TRUE;
+  InferOnednn summed = *conv;
+  summed.primitive = NULL;
+  summed.desc = NULL;
+  summed.n_args = 0;
+  if (!create_primitive(&summed, prepare, g, TRUE, NULL) || infer_onednn_is_reference(&summed)) {
+    infer_onednn_clear(&summed);
+    return TRUE;
+  }
+  infer_onednn_clear(conv);
+  *conv = summed;
+  for (guint i = 0; i < g->chain.n; i++)
+    if (g->chain.post[i].kind == INFER_CPU_POST_ADD)
+      conv->preload = g->chain.post[i].input;
+  conv->preload_size = (gsize)infer_dims_count(&prepare->outputs[0].dims) * sizeof(float);
+  return TRUE;
+}
+
+static gboolean
+make(InferOnednn *conv, InferPrepare *prepare, gconstpointer what, gint64 images, GError **error)
+{
+  g_autofree Geometry *g = g_new0(Geometry, 1);
+  if (!read_geometry(prepare, images, g))
+    return infer_cpu_fail(prepare, error, INFER_ERROR_SHAPE,
+                          "attributes, weights and dimensions do not fit each other");
+  return create_best(conv, prepare, g, error) && add_args(conv, prepare, g, error);
 }
 
 static gboolean
 prepare_convolution(InferPrepare *prepare, GError **error)
 {
-  g_autofree Geometry *g = g_new0(Geometry, 1);
-  if (!read_geometry(prepare, g))
-    return infer_cpu_fail(prepare, error, INFER_ERROR_SHAPE,
-                          "attributes, weights and dimensions do not fit each other");
-  InferOnednn *conv = g_new0(InferOnednn, 1);
-  if (infer_dims_count(&prepare->outputs[0].dims) != 0 &&
-      (!create_primitive(conv, prepare, g, error) || !add_args(conv, prepare, g, error))) {
-    release(conv);
-    return FALSE;
-  }
-  prepare->state = conv;
-  return TRUE;
+  const InferDims *out = &prepare->outputs[0].dims;
+  prepare->state =
+      infer_onednn_new(prepare, make, NULL, infer_dims_count(out) != 0 ? out->d[0] : 0, error);
+  return prepare->state != NULL;
 }
 
 static gboolean
@@ -175,6 +209,6 @@ const InferImpl infer_cpu_convolution = {
     .batch_invariant = TRUE,
     .supports = supports,
     .prepare = prepare_convolution,
-    .release = release,
+    .release = infer_onednn_free,
     .run = run,
 };

@@ -26,34 +26,25 @@ infer_cpu_device(InferDevice *device)
 }
 
 /* device.c */
-InferDevice *
-infer_cpu_open(const char *name, guint threads, GError **error);
-void
-infer_cpu_close(InferDevice *device);
-void *
-infer_cpu_alloc(InferDevice *device, gsize size, GError **error);
-void
-infer_cpu_free(InferDevice *device, void *memory);
+InferDevice *infer_cpu_open(const char *name, guint threads, GError **error);
+void infer_cpu_close(InferDevice *device);
+void *infer_cpu_alloc(InferDevice *device, gsize size, GError **error);
+void infer_cpu_free(InferDevice *device, void *memory);
 
 /* stream.c */
-InferStream *
-infer_cpu_stream_new(InferDevice *device, GError **error);
-void
-infer_cpu_stream_free(InferStream *stream);
-gboolean
-infer_cpu_stream_run(InferStream *stream, InferStreamFunc func, gpointer user_data, GError **error);
-gboolean
-infer_cpu_stream_sync(InferStream *stream, GError **error);
-guint64
-infer_cpu_stream_time(InferStream *stream);
+InferStream *infer_cpu_stream_new(InferDevice *device, GError **error);
+void infer_cpu_stream_free(InferStream *stream);
+gboolean infer_cpu_stream_run(InferStream *stream, InferStreamFunc func, gpointer user_data,
+                              GError **error);
+gboolean infer_cpu_stream_sync(InferStream *stream, GError **error);
+guint64 infer_cpu_stream_time(InferStream *stream);
 /** infer_cpu_stream_dnnl: oneDNN's stream of a queue of work. */
-dnnl_stream_t
-infer_cpu_stream_dnnl(InferStream *stream);
+dnnl_stream_t infer_cpu_stream_dnnl(InferStream *stream);
 
 /* preprocess.c */
-gboolean
-infer_cpu_preprocess(InferStream *stream, const InferFrame *frames, guint n_frames,
-                     const InferPreprocess *pre, const InferImageTarget *target, GError **error);
+gboolean infer_cpu_preprocess(InferStream *stream, const InferFrame *frames, guint n_frames,
+                              const InferPreprocess *pre, const InferImageTarget *target,
+                              GError **error);
 
 /* parallel.c */
 
@@ -69,8 +60,7 @@ typedef void (*InferCpuRange)(gpointer data, gint64 begin, gint64 end);
  *
  * Splits 0..n over the threads of the calling thread's OpenMP team.
  */
-void
-infer_cpu_parallel(gint64 n, gint64 work, InferCpuRange func, gpointer data);
+void infer_cpu_parallel(gint64 n, gint64 work, InferCpuRange func, gpointer data);
 
 /* chain.c */
 
@@ -106,14 +96,12 @@ typedef struct {
 
 /** infer_cpu_chain_parse: reads the nodes after the anchor (which has to come first).
  *  Returns: whether each of them can be a post-operation. */
-gboolean
-infer_cpu_chain_parse(const InferStep *step, InferCpuChain *chain);
+gboolean infer_cpu_chain_parse(const InferStep *step, InferCpuChain *chain);
 
 /* unary.c */
 
 /** infer_cpu_unary_parse: Returns: whether @node is a unary function that the loops know. */
-gboolean
-infer_cpu_unary_parse(const InferNode *node, InferCpuUnary *op, float *alpha, float *beta);
+gboolean infer_cpu_unary_parse(const InferNode *node, InferCpuUnary *op, float *alpha, float *beta);
 
 /* window.c */
 
@@ -142,9 +130,8 @@ typedef struct {
  *
  * Returns: FALSE when the attributes do not fit the dimensions.
  */
-gboolean
-infer_cpu_window(const InferNode *node, const InferDims *in, const InferDims *out,
-                 const gint64 *kernel, InferCpuWindow *window);
+gboolean infer_cpu_window(const InferNode *node, const InferDims *in, const InferDims *out,
+                          const gint64 *kernel, InferCpuWindow *window);
 
 /* copy.c */
 
@@ -163,30 +150,23 @@ typedef struct {
   gboolean transpose; /* the source is dense along dims[n - 2], the destination along the last */
 } InferCpuCopy;
 
-gboolean
-infer_cpu_copy_init(InferCpuCopy *copy, InferType type, const InferDims *dims,
-                    const gint64 *src_strides, const gint64 *dst_strides, GError **error);
-void
-infer_cpu_copy_run(const InferCpuCopy *copy, const void *src, void *dst);
+gboolean infer_cpu_copy_init(InferCpuCopy *copy, InferType type, const InferDims *dims,
+                             const gint64 *src_strides, const gint64 *dst_strides, GError **error);
+void infer_cpu_copy_run(const InferCpuCopy *copy, const void *src, void *dst);
 
-/* geometry of tensors (tensor.c) */
+/* tensor.c */
 
 /** infer_cpu_is_constant: Returns: whether input @index of @step has a value. */
-gboolean
-infer_cpu_is_constant(const InferStep *step, guint index);
-/** infer_cpu_single: Returns: whether @step is one node with one output, all types float. */
-gboolean
-infer_cpu_single_float(const InferStep *step);
+gboolean infer_cpu_is_constant(const InferStep *step, guint index);
+/** infer_cpu_single_float: Returns: whether @step is one node with one output, all types float. */
+gboolean infer_cpu_single_float(const InferStep *step);
 /** infer_cpu_all_float: Returns: whether all inputs and outputs of all nodes are float. */
-gboolean
-infer_cpu_all_float(const InferStep *step);
+gboolean infer_cpu_all_float(const InferStep *step);
 /** infer_cpu_scalar: reads a constant scalar. Returns: FALSE when it is not one. */
-gboolean
-infer_cpu_scalar(const InferTensor *tensor, double *value);
+gboolean infer_cpu_scalar(const InferTensor *tensor, double *value);
 /** infer_cpu_fail: sets an error that names the step. Returns: FALSE. */
-gboolean
-infer_cpu_fail(const InferPrepare *prepare, GError **error, InferError code, const char *format,
-               ...) G_GNUC_PRINTF(4, 5);
+gboolean infer_cpu_fail(const InferPrepare *prepare, GError **error, InferError code,
+                        const char *format, ...) G_GNUC_PRINTF(4, 5);
 
 extern const InferImpl infer_cpu_convolution;
 extern const InferImpl infer_cpu_pooling;

@@ -85,9 +85,9 @@ typedef struct {
 } Descs;
 
 static gboolean
-make_descs(const InferPrepare *prepare, const Gemm *gemm, Descs *d)
+make_descs(const Gemm *gemm, gint64 rows, Descs *d)
 {
-  gint64 rows = infer_dims_count(&prepare->outputs[0].dims) / gemm->n, k = gemm->k, n = gemm->n;
+  gint64 k = gemm->k, n = gemm->n;
   gint64 dims[] = {n, k, 1, 1};
   gint64 strides[] = {gemm->transposed ? k : 1, gemm->transposed ? 1 : n, 1, 1};
   for (guint i = 0; i < gemm->chain.n_adds; i++)
@@ -116,19 +116,28 @@ create_primitive(InferOnednn *onednn, InferPrepare *prepare, const Gemm *gemm, c
     infer_cpu_fail(prepare, error, INFER_ERROR_SHAPE,
                    "oneDNN does not take this product (status %d)", status);
   else
-    ok = infer_onednn_create(onednn, prepare, &desc, attr, error);
+    ok = infer_onednn_create(onednn, prepare, &desc, attr, gemm->chain.n_adds > 0, error);
   if (attr != NULL)
     dnnl_primitive_attr_destroy(attr);
   return ok;
 }
 
 static gboolean
+add_rows(InferOnednn *onednn, InferPrepare *prepare, int arg, gint slot,
+         const dnnl_memory_desc_t *md, gint64 width, GError **error)
+{
+  if (!infer_onednn_add_arg(onednn, prepare, arg, slot, md, NULL, error))
+    return FALSE;
+  onednn->steps[onednn->n_args - 1] = (gsize)width * sizeof(float);
+  return TRUE;
+}
+
+static gboolean
 add_args(InferOnednn *onednn, InferPrepare *prepare, const Gemm *gemm, const Descs *d,
          GError **error)
 {
-  if (!infer_onednn_add_arg(onednn, prepare, DNNL_ARG_SRC, gemm->a, &d->src, NULL, error) ||
-      !infer_onednn_add_arg(onednn, prepare, DNNL_ARG_DST, INFER_ONEDNN_OUTPUT, &d->dst, NULL,
-                            error) ||
+  if (!add_rows(onednn, prepare, DNNL_ARG_SRC, gemm->a, &d->src, gemm->k, error) ||
+      !add_rows(onednn, prepare, DNNL_ARG_DST, INFER_ONEDNN_OUTPUT, &d->dst, gemm->n, error) ||
       !infer_onednn_add_weights(onednn, prepare, gemm->b, &d->plain, error))
     return FALSE;
   if (gemm->bias >= 0 &&
@@ -136,35 +145,32 @@ add_args(InferOnednn *onednn, InferPrepare *prepare, const Gemm *gemm, const Des
     return FALSE;
   for (guint i = 0, k = 0; i < gemm->chain.n; i++)
     if (gemm->chain.post[i].kind == INFER_CPU_POST_ADD &&
-        !infer_onednn_add_arg(onednn, prepare, DNNL_ARG_ATTR_MULTIPLE_POST_OP(i) | DNNL_ARG_SRC_1,
-                              gemm->chain.post[i].input, &d->add[k++], NULL, error))
+        !add_rows(onednn, prepare, DNNL_ARG_ATTR_MULTIPLE_POST_OP(i) | DNNL_ARG_SRC_1,
+                  gemm->chain.post[i].input, &d->add[k++], gemm->n, error))
       return FALSE;
   return TRUE;
 }
 
-static void
-release(gpointer state)
+static gboolean
+make(InferOnednn *onednn, InferPrepare *prepare, gconstpointer what, gint64 rows, GError **error)
 {
-  infer_onednn_clear(state);
-  g_free(state);
+  const Gemm *gemm = what;
+  g_autofree Descs *descs = g_new0(Descs, 1);
+  if (!make_descs(gemm, rows, descs))
+    return infer_cpu_fail(prepare, error, INFER_ERROR_SHAPE, "oneDNN does not take the matrices");
+  return create_primitive(onednn, prepare, gemm, descs, error) &&
+         add_args(onednn, prepare, gemm, descs, error);
 }
 
 static gboolean
 prepare_gemm(InferPrepare *prepare, GError **error)
 {
-  g_autofree Descs *descs = g_new0(Descs, 1);
   Gemm gemm;
-  if (!parse(prepare->step, &gemm) || !make_descs(prepare, &gemm, descs))
+  if (!parse(prepare->step, &gemm))
     return infer_cpu_fail(prepare, error, INFER_ERROR_SHAPE, "the matrices do not fit each other");
-  InferOnednn *onednn = g_new0(InferOnednn, 1);
-  if (infer_dims_count(&prepare->outputs[0].dims) != 0 &&
-      (!create_primitive(onednn, prepare, &gemm, descs, error) ||
-       !add_args(onednn, prepare, &gemm, descs, error))) {
-    release(onednn);
-    return FALSE;
-  }
-  prepare->state = onednn;
-  return TRUE;
+  gint64 rows = infer_dims_count(&prepare->outputs[0].dims) / gemm.n;
+  prepare->state = infer_onednn_new(prepare, make, &gemm, rows, error);
+  return prepare->state != NULL;
 }
 
 static gboolean
@@ -179,6 +185,6 @@ const InferImpl infer_cpu_gemm = {
     .batch_invariant = TRUE,
     .supports = supports,
     .prepare = prepare_gemm,
-    .release = release,
+    .release = infer_onednn_free,
     .run = run,
 };

@@ -60,7 +60,7 @@ create_primitive(Matmul *matmul, InferPrepare *prepare, GError **error)
     infer_cpu_fail(prepare, error, INFER_ERROR_SHAPE, "oneDNN does not take this product (%d)",
                    status);
   else
-    ok = infer_onednn_create(&matmul->onednn, prepare, &desc, attr, error) &&
+    ok = infer_onednn_create(&matmul->onednn, prepare, &desc, attr, FALSE, error) &&
          infer_onednn_add_arg(&matmul->onednn, prepare, DNNL_ARG_SRC, 0, &md[0], NULL, error) &&
          infer_onednn_add_arg(&matmul->onednn, prepare, DNNL_ARG_WEIGHTS, 1, &md[1], NULL, error) &&
          infer_onednn_add_arg(&matmul->onednn, prepare, DNNL_ARG_DST, INFER_ONEDNN_OUTPUT, &md[2],
@@ -76,6 +76,8 @@ prepare_matmul(InferPrepare *prepare, GError **error)
   const InferNode *node = prepare->step->nodes[0];
   const InferDims *out = &prepare->outputs[0].dims;
   Matmul *matmul = g_new0(Matmul, 1);
+  matmul->onednn.images = 1;
+  matmul->onednn.preload = -1;
   matmul->n = out->n - 2;
   matmul->count = 1;
   matmul->result = out->d[out->n - 1] * out->d[out->n - 2];

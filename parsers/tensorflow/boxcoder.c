@@ -21,8 +21,7 @@ typedef struct {
   double anchor[4];
 } Probe;
 
-static gboolean
-evaluate(Probe *probe, const TfEdge *edge, guint depth, double *value);
+static gboolean evaluate(Probe *probe, const TfEdge *edge, guint depth, double *value);
 
 static gboolean
 compute(Probe *probe, TfNode *node, guint depth, double *value)

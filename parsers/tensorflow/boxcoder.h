@@ -18,7 +18,7 @@ typedef struct {
 } TfBoxCoder;
 
 /** tf_box_coder_find: recognises the box coder that makes @boxes, by probing its arithmetic. */
-gboolean
-tf_box_coder_find(const TfGraph *graph, const TfEdge *boxes, TfBoxCoder *coder, GError **error);
+gboolean tf_box_coder_find(const TfGraph *graph, const TfEdge *boxes, TfBoxCoder *coder,
+                           GError **error);
 
 G_END_DECLS

@@ -216,21 +216,32 @@ default_outputs(TfImport *im)
   return names;
 }
 
+/* The names that were asked for; the four of a detector are taken out, for they come together. */
+static GPtrArray *
+asked_outputs(TfImport *im, gboolean *detection)
+{
+  GPtrArray *names = g_ptr_array_new();
+
+  *detection = FALSE;
+  for (gsize i = 0; im->options->outputs[i]; i++) {
+    if (tf_detection_is(im->graph) && tf_detection_is_output(im->options->outputs[i])) {
+      *detection = TRUE;
+    } else {
+      g_ptr_array_add(names, (gpointer)im->options->outputs[i]);
+    }
+  }
+  return names;
+}
+
 static gboolean
 all_outputs(TfImport *im, InferModelInfo *info, GError **error)
 {
-  g_autoptr(GPtrArray) names = NULL;
+  gboolean asked = im->options && im->options->outputs && im->options->outputs[0];
+  gboolean detection = !asked && tf_detection_is(im->graph);
+  g_autoptr(GPtrArray) names = asked       ? asked_outputs(im, &detection)
+                               : detection ? g_ptr_array_new()
+                                           : default_outputs(im);
 
-  if (im->options && im->options->outputs && im->options->outputs[0]) {
-    names = g_ptr_array_new();
-    for (gsize i = 0; im->options->outputs[i]; i++) {
-      g_ptr_array_add(names, (gpointer)im->options->outputs[i]);
-    }
-  } else if (tf_detection_is(im->graph)) {
-    return tf_detection_outputs(im, info, error);
-  } else {
-    names = default_outputs(im);
-  }
   for (guint i = 0; i < names->len; i++) {
     guint port;
     g_autofree char *name = tf_split_name(names->pdata[i], &port);
@@ -239,12 +250,15 @@ all_outputs(TfImport *im, InferModelInfo *info, GError **error)
       g_hash_table_add(im->wanted, node);
     }
   }
+  if (detection && !tf_detection_outputs(im, info, error)) {
+    return FALSE;
+  }
   for (guint i = 0; i < names->len; i++) {
     if (!mark_output(im, names->pdata[i], error)) {
       return FALSE;
     }
   }
-  return names->len > 0 ||
+  return detection || names->len > 0 ||
          tf_error(error, INFER_ERROR_MODEL, "the graph has nothing that could be an output");
 }
 
@@ -346,8 +360,10 @@ infer_parse_tensorflow_bytes(GBytes *bytes, const char *source, const InferParse
 InferNetwork *
 infer_parse_tensorflow(const char *path, const InferParseOptions *options, GError **error)
 {
-  g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, error);
+  g_autoptr(GError) trouble = NULL;
+  g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, &trouble);
   if (!file) {
+    tf_error(error, INFER_ERROR_FAILED, "%s", trouble->message);
     return NULL;
   }
   g_autoptr(GBytes) bytes = g_mapped_file_get_bytes(file);

@@ -37,28 +37,23 @@ extern const TfOp tf_ops_slice[];
 /* import.c */
 
 /** tf_problem: remembers that @node cannot be had; @error is taken. */
-void
-tf_problem(TfImport *im, TfNode *node, GError *error);
+void tf_problem(TfImport *im, TfNode *node, GError *error);
 /** tf_import: adds @root and all it needs, once; problems are remembered, not returned.
  *  Returns: FALSE only where the graph itself is broken. */
-gboolean
-tf_import(TfImport *im, TfNode *root, GError **error);
+gboolean tf_import(TfImport *im, TfNode *root, GError **error);
 /** tf_import_value: the tensor (in TensorFlow's order) of one output of a node, imported now.
  *  Returns: (nullable): NULL with @error unset where a problem was remembered. */
-InferTensor *
-tf_import_value(TfImport *im, const TfEdge *edge, GError **error);
+InferTensor *tf_import_value(TfImport *im, const TfEdge *edge, GError **error);
 
 /* prune.c */
 
 /** tf_prune: Returns: (transfer full) (nullable): a copy with only what the outputs need. */
-InferNetwork *
-tf_prune(InferNetwork *from, GError **error);
+InferNetwork *tf_prune(InferNetwork *from, GError **error);
 
 /* emit.c: adding operators */
 
 /** tf_error: Returns: FALSE, with an error. */
-gboolean
-tf_error(GError **error, InferError code, const char *format, ...) G_GNUC_PRINTF(3, 4);
+gboolean tf_error(GError **error, InferError code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
 /**
  * tf_add:
@@ -71,110 +66,83 @@ tf_error(GError **error, InferError code, const char *format, ...) G_GNUC_PRINTF
  *
  * Returns: (nullable): its output
  */
-InferTensor *
-tf_add(TfImport *im, TfNode *node, const char *suffix, const char *op, GVariant *attrs,
-       InferTensor *const *inputs, guint n_inputs, GError **error);
+InferTensor *tf_add(TfImport *im, TfNode *node, const char *suffix, const char *op, GVariant *attrs,
+                    InferTensor *const *inputs, guint n_inputs, GError **error);
 /** tf_add_n: the same for several outputs. */
-gboolean
-tf_add_n(TfImport *im, TfNode *node, const char *suffix, const char *op, GVariant *attrs,
-         InferTensor *const *inputs, guint n_inputs, InferTensor **outputs, guint n_outputs,
-         GError **error);
+gboolean tf_add_n(TfImport *im, TfNode *node, const char *suffix, const char *op, GVariant *attrs,
+                  InferTensor *const *inputs, guint n_inputs, InferTensor **outputs,
+                  guint n_outputs, GError **error);
 /** tf_add1: / tf_add2: one and two inputs. */
-InferTensor *
-tf_add1(TfImport *im, TfNode *node, const char *suffix, const char *op, GVariant *attrs,
-        InferTensor *input, GError **error);
-InferTensor *
-tf_add2(TfImport *im, TfNode *node, const char *suffix, const char *op, GVariant *attrs,
-        InferTensor *a, InferTensor *b, GError **error);
+InferTensor *tf_add1(TfImport *im, TfNode *node, const char *suffix, const char *op,
+                     GVariant *attrs, InferTensor *input, GError **error);
+InferTensor *tf_add2(TfImport *im, TfNode *node, const char *suffix, const char *op,
+                     GVariant *attrs, InferTensor *a, InferTensor *b, GError **error);
 
 /** tf_ints: a constant vector of int64. */
-InferTensor *
-tf_ints(TfImport *im, TfNode *node, const char *suffix, const gint64 *values, gsize n);
+InferTensor *tf_ints(TfImport *im, TfNode *node, const char *suffix, const gint64 *values, gsize n);
 /** tf_scalar: a constant scalar of @type. */
-InferTensor *
-tf_scalar(TfImport *im, TfNode *node, const char *suffix, InferType type, double value);
+InferTensor *tf_scalar(TfImport *im, TfNode *node, const char *suffix, InferType type,
+                       double value);
 /** tf_cast: @input as @type; itself where it has it. */
-InferTensor *
-tf_cast(TfImport *im, TfNode *node, const char *suffix, InferTensor *input, InferType type,
-        GError **error);
+InferTensor *tf_cast(TfImport *im, TfNode *node, const char *suffix, InferTensor *input,
+                     InferType type, GError **error);
 /** tf_squeeze: / tf_unsqueeze: dimensions taken out and put in; none gives @input back. */
-InferTensor *
-tf_squeeze(TfImport *im, TfNode *node, const char *suffix, InferTensor *input, const gint64 *axes,
-           gsize n, GError **error);
-InferTensor *
-tf_unsqueeze(TfImport *im, TfNode *node, const char *suffix, InferTensor *input, const gint64 *axes,
-             gsize n, GError **error);
-/** tf_transpose: */
-InferTensor *
-tf_transpose(TfImport *im, TfNode *node, const char *suffix, InferTensor *input, const gint64 *perm,
-             gsize n, GError **error);
+InferTensor *tf_squeeze(TfImport *im, TfNode *node, const char *suffix, InferTensor *input,
+                        const gint64 *axes, gsize n, GError **error);
+InferTensor *tf_unsqueeze(TfImport *im, TfNode *node, const char *suffix, InferTensor *input,
+                          const gint64 *axes, gsize n, GError **error);
+/** tf_transpose: @input with its dimensions in the order @perm. */
+InferTensor *tf_transpose(TfImport *im, TfNode *node, const char *suffix, InferTensor *input,
+                          const gint64 *perm, gsize n, GError **error);
 /** tf_known: Returns: (transfer full) (nullable): the contents of a tensor where all are known. */
-InferArray *
-tf_known(const InferTensor *tensor);
+InferArray *tf_known(const InferTensor *tensor);
 
 /* value.c: inputs and outputs of nodes */
 
 /** tf_value: input @index of @node; an error where it is not there. */
-TfValue *
-tf_value(TfNode *node, guint index, GError **error);
+TfValue *tf_value(TfNode *node, guint index, GError **error);
 /** tf_in: / tf_in_nchw: the input in one form or the other, transposed where it must be. */
-InferTensor *
-tf_in(TfImport *im, TfNode *node, guint index, GError **error);
-InferTensor *
-tf_in_nchw(TfImport *im, TfNode *node, guint index, GError **error);
+InferTensor *tf_in(TfImport *im, TfNode *node, guint index, GError **error);
+InferTensor *tf_in_nchw(TfImport *im, TfNode *node, guint index, GError **error);
 /** tf_has_nchw: whether the input is there in NCHW. */
-gboolean
-tf_has_nchw(TfNode *node, guint index);
+gboolean tf_has_nchw(TfNode *node, guint index);
 /** tf_in_rank: dimensions of the input, -1 where not known. */
-gint
-tf_in_rank(TfNode *node, guint index);
+gint tf_in_rank(TfNode *node, guint index);
 /** tf_const: Returns: (transfer full) (nullable): the input's contents, which must be constant. */
-InferArray *
-tf_const(TfNode *node, guint index, GError **error);
+InferArray *tf_const(TfNode *node, guint index, GError **error);
 /** tf_const_ints: the same as at most @max integers. */
-gboolean
-tf_const_ints(TfNode *node, guint index, gint64 *values, gsize max, gsize *n, GError **error);
+gboolean tf_const_ints(TfNode *node, guint index, gint64 *values, gsize max, gsize *n,
+                       GError **error);
 /** tf_const_axis: a constant axis, made positive where @rank (or -1) says how. */
-gboolean
-tf_const_axis(TfNode *node, guint index, gint rank, gint64 *axis, GError **error);
+gboolean tf_const_axis(TfNode *node, guint index, gint rank, gint64 *axis, GError **error);
 /** tf_axis: checks @axis and makes it positive. */
-gboolean
-tf_axis(gint64 *axis, gint rank, GError **error);
+gboolean tf_axis(gint64 *axis, gint rank, GError **error);
 /** tf_nchw_axis: where a dimension of NHWC stands in NCHW. */
-gint64
-tf_nchw_axis(gint64 axis);
+gint64 tf_nchw_axis(gint64 axis);
 
 /** tf_out: / tf_out_nchw: stores output @port. Returns: FALSE where @tensor is NULL. */
-gboolean
-tf_out(TfNode *node, guint port, InferTensor *tensor);
-gboolean
-tf_out_nchw(TfNode *node, guint port, InferTensor *tensor);
+gboolean tf_out(TfNode *node, guint port, InferTensor *tensor);
+gboolean tf_out_nchw(TfNode *node, guint port, InferTensor *tensor);
 /** tf_out_as: the same in the form that @nchw says. */
-gboolean
-tf_out_as(TfNode *node, guint port, InferTensor *tensor, gboolean nchw);
+gboolean tf_out_as(TfNode *node, guint port, InferTensor *tensor, gboolean nchw);
 /** tf_forward: output @port is input @index. */
-gboolean
-tf_forward(TfNode *node, guint port, guint index, GError **error);
+gboolean tf_forward(TfNode *node, guint port, guint index, GError **error);
 /** tf_value_form: makes a form of a value. */
-InferTensor *
-tf_value_form(TfImport *im, TfNode *owner, TfValue *value, gboolean nchw, GError **error);
-/** tf_values: an output of a node, made when it is not there yet. */
-TfValue *
-tf_output(TfNode *node, guint port);
+InferTensor *tf_value_form(TfImport *im, TfNode *owner, TfValue *value, gboolean nchw,
+                           GError **error);
+/** tf_output: an output of a node, made when it is not there yet. */
+TfValue *tf_output(TfNode *node, guint port);
 
-/* objectdetection.c: graphs of TensorFlow's Object Detection API */
-
-typedef struct _TfDetection TfDetection;
+/* objectdetection.c, suppression.c: graphs of TensorFlow's Object Detection API */
 
 /** tf_detection_find_input: finds the loop that resizes the frames, and puts an input of the
  *  network behind it. Returns: FALSE on an error; a graph without one is no error. */
-gboolean
-tf_detection_find_input(TfImport *im, InferModelInfo *info, GError **error);
-/** tf_detection_is: whether the graph has the four outputs and a non-maximum suppression. */
-gboolean
-tf_detection_is(const TfGraph *graph);
+gboolean tf_detection_find_input(TfImport *im, InferModelInfo *info, GError **error);
+/** tf_detection_is: whether the graph has the four outputs of a detector. */
+gboolean tf_detection_is(const TfGraph *graph);
+/** tf_detection_is_output: whether @name is one of the four. */
+gboolean tf_detection_is_output(const char *name);
 /** tf_detection_outputs: adds box decoding and non-maximum suppression as operators of ours. */
-gboolean
-tf_detection_outputs(TfImport *im, InferModelInfo *info, GError **error);
+gboolean tf_detection_outputs(TfImport *im, InferModelInfo *info, GError **error);
 
 G_END_DECLS

@@ -33,6 +33,20 @@ tf_detection_is(const TfGraph *graph)
   return TRUE;
 }
 
+gboolean
+tf_detection_is_output(const char *name)
+{
+  guint port = 0;
+  g_autofree char *node = tf_split_name(name, &port);
+
+  for (guint i = 0; i < 4; i++) {
+    if (port == 0 && g_str_equal(node, detection_names[i])) {
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
 static gboolean
 is_suppression(const TfNode *node)
 {

@@ -22,18 +22,15 @@ typedef struct {
 
 /** tf_window_read: reads the attributes; the window's size is the attribute @kernel, or the
  *  filter's own where that is NULL. */
-gboolean
-tf_window_read(TfNode *node, const char *kernel, TfWindow *window, GError **error);
+gboolean tf_window_read(TfNode *node, const char *kernel, TfWindow *window, GError **error);
 /** tf_window_input: the image in NCHW. */
-InferTensor *
-tf_window_input(TfImport *im, TfNode *node, guint index, const TfWindow *window, GError **error);
+InferTensor *tf_window_input(TfImport *im, TfNode *node, guint index, const TfWindow *window,
+                             GError **error);
 /** tf_window_output: stores the result. */
-gboolean
-tf_window_output(TfImport *im, TfNode *node, const TfWindow *window, InferTensor *tensor,
-                 GError **error);
+gboolean tf_window_output(TfImport *im, TfNode *node, const TfWindow *window, InferTensor *tensor,
+                          GError **error);
 /** tf_window_attrs: ONNX's attributes; those of Conv where @group is not 0, else those of a pool.
  */
-GVariant *
-tf_window_attrs(const TfWindow *window, gint64 group);
+GVariant *tf_window_attrs(const TfWindow *window, gint64 group);
 
 G_END_DECLS

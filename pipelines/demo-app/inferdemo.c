@@ -109,7 +109,7 @@ make_pipeline(const Options *options, GError **error)
     return NULL;
   }
   description = g_strdup_printf(
-      "uridecodebin name=decode caps=video/x-raw expose-all-streams=false ! videoconvert ! "
+      "uridecodebin name=decode caps=video/x-raw(ANY) expose-all-streams=false ! videoconvert ! "
       "infer name=infer ! inferpublish name=publish ! inferoverlay name=overlay ! "
       "queue max-size-buffers=8 ! videoconvert ! %s ! h264parse ! mp4mux faststart=true ! "
       "filesink name=sink",

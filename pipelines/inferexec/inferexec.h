@@ -49,10 +49,8 @@ typedef struct {
 } ExecArgs;
 
 /** Fills @args; an unknown flag or a bad value is an error that names it and what is allowed. */
-gboolean
-exec_args_parse(ExecArgs *args, int argc, char **argv, GError **error);
-void
-exec_args_clear(ExecArgs *args);
+gboolean exec_args_parse(ExecArgs *args, int argc, char **argv, GError **error);
+void exec_args_clear(ExecArgs *args);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ExecArgs, exec_args_clear)
 
 /** How the value of a flag is read. */
@@ -86,16 +84,13 @@ typedef struct {
 
 /** Every flag; ends with a %NULL name. */
 extern const ExecFlag exec_flags[];
-void
-exec_print_help(void);
+void exec_print_help(void);
 
 /** Returns: the flag whose spelling is nearest to @name, by edit distance. */
-const char *
-exec_nearest_flag(const char *name);
+const char *exec_nearest_flag(const char *name);
 
 /** Builds from a model or loads a plan, as @args say. Returns: (transfer full) (nullable) */
-InferEngine *
-exec_engine_new(const ExecArgs *args, GError **error);
+InferEngine *exec_engine_new(const ExecArgs *args, GError **error);
 
 /**
  * ExecInput:
@@ -111,11 +106,9 @@ typedef struct {
 
 /** Loads the inputs that @args name and fills the rest with random numbers, always the same.
  *  Returns: (element-type ExecInput) (transfer full) (nullable) */
-GPtrArray *
-exec_inputs_new(const ExecArgs *args, InferContext *context, GError **error);
+GPtrArray *exec_inputs_new(const ExecArgs *args, InferContext *context, GError **error);
 /** Copies the inputs into the context's memory. */
-gboolean
-exec_inputs_stage(GPtrArray *inputs, InferContext *context, GError **error);
+gboolean exec_inputs_stage(GPtrArray *inputs, InferContext *context, GError **error);
 
 /** Where the channels of a network's image input lie. */
 typedef struct {
@@ -125,10 +118,8 @@ typedef struct {
 } ExecImage;
 
 /** Returns: whether @dims are those of images [N,C,H,W] or [N,H,W,C]. */
-gboolean
-exec_image_from_dims(const InferDims *dims, ExecImage *image);
-void
-exec_random_fill(InferArray *array, const InferPreprocess *image, GRand *random);
+gboolean exec_image_from_dims(const InferDims *dims, ExecImage *image);
+void exec_random_fill(InferArray *array, const InferPreprocess *image, GRand *random);
 
 /**
  * ExecNpy:
@@ -148,14 +139,13 @@ typedef struct {
 #define EXEC_NPY_MAX_HEADER 65536
 
 /** Returns: whether @data begins as a NumPy array file. */
-gboolean
-exec_npy_is(const guint8 *data, gsize size);
+gboolean exec_npy_is(const guint8 *data, gsize size);
 /**
  * Reads the header (format versions 1 to 3) and checks that the elements fill the rest of the
  * file exactly. @source names the file in errors.
  */
-gboolean
-exec_npy_parse(const guint8 *data, gsize size, const char *source, ExecNpy *npy, GError **error);
+gboolean exec_npy_parse(const guint8 *data, gsize size, const char *source, ExecNpy *npy,
+                        GError **error);
 
 /** The most runs whose times are kept. */
 #define EXEC_MAX_RUNS (1u << 24)
@@ -188,20 +178,16 @@ typedef struct {
   guint profiled;
 } ExecTrace;
 
-ExecTrace *
-exec_trace_new(void);
-void
-exec_trace_free(ExecTrace *trace);
+ExecTrace *exec_trace_new(void);
+void exec_trace_free(ExecTrace *trace);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ExecTrace, exec_trace_free)
 
 /** Warms up, then runs until both the iterations and the duration are reached. */
-gboolean
-exec_run(const ExecArgs *args, InferContext *context, GPtrArray *inputs, ExecTrace *trace,
-         GError **error);
+gboolean exec_run(const ExecArgs *args, InferContext *context, GPtrArray *inputs, ExecTrace *trace,
+                  GError **error);
 /** Runs again, step by step. */
-gboolean
-exec_profile(const ExecArgs *args, InferContext *context, GPtrArray *inputs, ExecTrace *trace,
-             GError **error);
+gboolean exec_profile(const ExecArgs *args, InferContext *context, GPtrArray *inputs,
+                      ExecTrace *trace, GError **error);
 
 /** A sorted copy of @values, and what is wanted of it. */
 typedef struct {
@@ -210,38 +196,25 @@ typedef struct {
   gsize n;
 } ExecStats;
 
-void
-exec_stats_init(ExecStats *stats, const double *values, gsize n);
-double
-exec_stats_percentile(const ExecStats *stats, double percent);
-void
-exec_stats_clear(ExecStats *stats);
+void exec_stats_init(ExecStats *stats, const double *values, gsize n);
+double exec_stats_percentile(const ExecStats *stats, double percent);
+void exec_stats_clear(ExecStats *stats);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ExecStats, exec_stats_clear)
 
-void
-exec_report_times(const ExecArgs *args, const ExecTrace *trace);
-void
-exec_report_profile(const ExecTrace *trace);
-gboolean
-exec_export_times(const char *path, const ExecTrace *trace, GError **error);
-gboolean
-exec_export_profile(const char *path, const ExecTrace *trace, GError **error);
+void exec_report_times(const ExecArgs *args, const ExecTrace *trace);
+void exec_report_profile(const ExecArgs *args, const ExecTrace *trace);
+gboolean exec_export_times(const char *path, const ExecTrace *trace, GError **error);
+gboolean exec_export_profile(const char *path, const ExecTrace *trace, GError **error);
 
 /** Prints outputs, writes them as JSON. */
-gboolean
-exec_outputs_dump(InferContext *context, GError **error);
-gboolean
-exec_outputs_export(const char *path, InferContext *context, GError **error);
+gboolean exec_outputs_dump(InferContext *context, GError **error);
+gboolean exec_outputs_export(const char *path, InferContext *context, GError **error);
 
 /** Replaces @path as a whole, or writes into it where it is a pipe, a device or a link. */
-gboolean
-exec_write_file(const char *path, const char *data, gsize size, GError **error);
+gboolean exec_write_file(const char *path, const char *data, gsize size, GError **error);
 
-void
-exec_info(const char *format, ...) G_GNUC_PRINTF(1, 2);
-void
-exec_note(const char *format, ...) G_GNUC_PRINTF(1, 2);
-void
-exec_verbose(const ExecArgs *args, const char *format, ...) G_GNUC_PRINTF(2, 3);
+void exec_info(const char *format, ...) G_GNUC_PRINTF(1, 2);
+void exec_note(const char *format, ...) G_GNUC_PRINTF(1, 2);
+void exec_verbose(const ExecArgs *args, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 G_END_DECLS

@@ -99,7 +99,7 @@ measure(const ExecArgs *args, InferEngine *engine, GError **error)
   if (!exec_profile(args, context, inputs, trace, error))
     return FALSE;
   if (args->dump_profile)
-    exec_report_profile(trace);
+    exec_report_profile(args, trace);
   return args->export_profile == NULL || exec_export_profile(args->export_profile, trace, error);
 }
 

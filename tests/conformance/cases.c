@@ -264,7 +264,11 @@ matmul_computed(Case *c)
 static void
 unary(Case *c)
 {
-  InferTensor *x = feature_map(c, pick(c, 1, 40), pick(c, 1, 40), pick(c, 1, 40));
+  gint64 ch = pick(c, 1, 40), h = pick(c, 1, 40), w = pick(c, 1, 40);
+  /* Steps would turn a rounding difference of what comes before into a large one. */
+  gboolean steps =
+      g_str_equal(c->op, "Floor") || g_str_equal(c->op, "Ceil") || g_str_equal(c->op, "Round");
+  InferTensor *x = steps ? INPUT(c, 1, ch, h, w) : feature_map(c, ch, h, w);
   gboolean positive =
       g_str_equal(c->op, "Log") || g_str_equal(c->op, "Sqrt") || g_str_equal(c->op, "Reciprocal");
   if (positive)

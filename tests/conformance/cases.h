@@ -48,5 +48,4 @@ typedef struct {
 extern const Row rows[];
 
 /** Fills @array with numbers that suit its type. */
-void
-fill_random(InferArray *array, GRand *random);
+void fill_random(InferArray *array, GRand *random);

@@ -350,7 +350,7 @@ static void
 test_queries(void)
 {
   GstElement *infer = make_infer();
-  GstHarness *harness = add_stream(infer, 0);
+  GstHarness *harness = add_stream(infer, 0), *second;
   g_autofree char *text = caps_string(WIDTH, HEIGHT);
   g_autoptr(GstCaps) caps = gst_caps_from_string(text);
   g_autoptr(GstQuery) query = gst_query_new_allocation(caps, TRUE);
@@ -367,7 +367,11 @@ test_queries(void)
   g_assert_cmpuint(min, >=, 8);
   g_assert_true(gst_query_find_allocation_meta(query, GST_VIDEO_META_API_TYPE, NULL));
 
+  /* A batch of one waits for nobody; one of two at most for a frame's duration. */
   gst_harness_set_upstream_latency(harness, 5 * GST_MSECOND);
+  g_assert_cmpuint(gst_harness_query_latency(harness), >=, 5 * GST_MSECOND);
+  g_assert_cmpuint(gst_harness_query_latency(harness), <, 45 * GST_MSECOND);
+  second = add_stream(infer, 1);
   g_assert_cmpuint(gst_harness_query_latency(harness), >=, 45 * GST_MSECOND);
 
   links = gst_pad_iterate_internal_links(sink);
@@ -375,6 +379,7 @@ test_queries(void)
   g_assert_cmpstr(GST_PAD_NAME(g_value_get_object(&value)), ==, "src_0");
   g_value_reset(&value);
   g_assert_cmpint(gst_iterator_next(links, &value), ==, GST_ITERATOR_DONE);
+  gst_harness_teardown(second);
   gst_harness_teardown(harness);
   gst_object_unref(infer);
 }
@@ -493,5 +498,6 @@ main(int argc, char **argv)
   g_rmdir(folder);
   g_free(plan);
   g_free(folder);
+  gst_deinit();
   return result;
 }

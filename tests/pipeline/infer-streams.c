@@ -299,13 +299,13 @@ static gpointer
 feed(gpointer user_data)
 {
   Feeder *feeder = user_data;
+  g_autoptr(GstCaps) caps =
+      gst_caps_from_string("video/x-raw,format=RGBx,width=32,height=32,framerate=25/1");
   GstSegment segment;
 
   gst_segment_init(&segment, GST_FORMAT_TIME);
   gst_pad_push_event(feeder->pad, gst_event_new_stream_start("feeder"));
-  gst_pad_push_event(feeder->pad,
-                     gst_event_new_caps(gst_caps_from_string(
-                         "video/x-raw,format=RGBx,width=32,height=32,framerate=25/1")));
+  gst_pad_push_event(feeder->pad, gst_event_new_caps(caps));
   gst_pad_push_event(feeder->pad, gst_event_new_segment(&segment));
   for (guint i = 0; !g_atomic_int_get(&feeder->stop); i++) {
     if (gst_pad_push(feeder->pad, frame(99, i)) != GST_FLOW_OK)
@@ -475,5 +475,6 @@ main(int argc, char **argv)
   g_rmdir(folder);
   g_free(plan);
   g_free(folder);
+  gst_deinit();
   return result;
 }

@@ -13,8 +13,6 @@
 #define TOY_N_LABELS 10
 
 /** toy_model_network: Returns: (transfer full): the network with its model info. */
-InferNetwork *
-toy_model_network(guint max_batch, InferResize resize);
+InferNetwork *toy_model_network(guint max_batch, InferResize resize);
 /** toy_model_save: builds for the CPU and writes a plan. */
-void
-toy_model_save(const char *path, guint max_batch, InferResize resize);
+void toy_model_save(const char *path, guint max_batch, InferResize resize);

@@ -24,8 +24,8 @@ test_errors_name_the_node(void)
   InferTensor *y = input(network, "y", INFER_DIMS(4, 5));
   g_autoptr(GError) error = NULL;
 
-  g_assert_null(infer_network_add_node(network, "Add", "sum", (InferTensor *[]){x, y}, 2, NULL, 1,
-                                       &error));
+  g_assert_null(
+      infer_network_add_node(network, "Add", "sum", (InferTensor *[]){x, y}, 2, NULL, 1, &error));
   g_assert_error(error, INFER_ERROR, INFER_ERROR_SHAPE);
   g_assert_nonnull(strstr(error->message, "'sum' (Add)"));
   g_assert_nonnull(strstr(error->message, "2x3"));
@@ -34,8 +34,8 @@ test_errors_name_the_node(void)
   g_assert_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED);
   g_assert_nonnull(strstr(error->message, "Frobnicate"));
   g_clear_error(&error);
-  g_assert_null(infer_network_add_node(network, "Relu", "r", (InferTensor *[]){x, y}, 2, NULL, 1,
-                                       &error));
+  g_assert_null(
+      infer_network_add_node(network, "Relu", "r", (InferTensor *[]){x, y}, 2, NULL, 1, &error));
   g_assert_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT);
   g_clear_error(&error);
   g_assert_null(infer_network_add_node(network, "Relu", "r", &x, 1,
@@ -52,18 +52,15 @@ test_inputs(void)
   InferDims dims = INFER_DIMS(1, 2);
 
   input(network, "x", dims);
-  g_assert_null(
-      infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &dims, NULL, &error));
+  g_assert_null(infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &dims, NULL, &error));
   g_assert_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT);
   g_clear_error(&error);
   dims.d[0] = INFER_DIM_SYMBOL(3);
-  g_assert_null(
-      infer_network_add_input(network, "y", INFER_TYPE_FLOAT, &dims, NULL, &error));
+  g_assert_null(infer_network_add_input(network, "y", INFER_TYPE_FLOAT, &dims, NULL, &error));
   g_assert_error(error, INFER_ERROR, INFER_ERROR_SHAPE);
   g_clear_error(&error);
   dims = INFER_DIMS(G_MAXINT64, G_MAXINT64);
-  g_assert_null(
-      infer_network_add_input(network, "z", INFER_TYPE_FLOAT, &dims, NULL, &error));
+  g_assert_null(infer_network_add_input(network, "z", INFER_TYPE_FLOAT, &dims, NULL, &error));
   g_assert_error(error, INFER_ERROR, INFER_ERROR_SHAPE);
 }
 

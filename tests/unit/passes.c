@@ -11,8 +11,8 @@
 static GHashTable *
 evaluate(InferNetwork *network, guint32 seed)
 {
-  GHashTable *values = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
-                                             (GDestroyNotify)infer_array_unref);
+  GHashTable *values =
+      g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)infer_array_unref);
   g_autoptr(GRand) random = g_rand_new_with_seed(seed);
   g_autoptr(GError) error = NULL;
 
@@ -63,9 +63,9 @@ assert_same_outputs(InferNetwork *before, InferNetwork *after, double tolerance)
     g_assert_nonnull(b);
     g_assert_true(infer_dims_equal(&a->dims, &b->dims));
     for (gint64 k = 0; k < infer_array_count(a); k++)
-      g_assert_cmpfloat(fabs(infer_array_get_double(a, (gsize)k) -
-                             infer_array_get_double(b, (gsize)k)),
-                        <=, tolerance);
+      g_assert_cmpfloat(
+          fabs(infer_array_get_double(a, (gsize)k) - infer_array_get_double(b, (gsize)k)), <=,
+          tolerance);
   }
 }
 
@@ -129,8 +129,8 @@ test_shape_arithmetic(void)
 {
   g_autoptr(InferNetwork) network = infer_network_new();
   gint64 batch = infer_network_add_symbol(network, "batch", 1, 1, 8);
-  InferTensor *x = infer_network_add_input(network, "x", INFER_TYPE_FLOAT,
-                                           &INFER_DIMS(batch, 6, 4), NULL, NULL);
+  InferTensor *x =
+      infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &INFER_DIMS(batch, 6, 4), NULL, NULL);
   InferTensor *shape = node(network, "Shape", &x, 1, NULL);
   InferTensor *first, *target;
   g_autoptr(InferNetwork) after = NULL;
@@ -139,9 +139,9 @@ test_shape_arithmetic(void)
                (InferTensor *[]){shape, int_constant(network, (gint64[]){0}, 1),
                                  int_constant(network, (gint64[]){1}, 1)},
                3, NULL);
-  target = node(network, "Concat",
-                (InferTensor *[]){first, int_constant(network, (gint64[]){-1, 2}, 2)}, 2,
-                infer_attrs_new("axis", 'i', (gint64)0, NULL));
+  target =
+      node(network, "Concat", (InferTensor *[]){first, int_constant(network, (gint64[]){-1, 2}, 2)},
+           2, infer_attrs_new("axis", 'i', (gint64)0, NULL));
   x = node(network, "Reshape", (InferTensor *[]){x, target}, 2, NULL);
   x = node(network, "Relu", &x, 1, NULL);
   g_assert_true(infer_network_mark_output(network, x, "y", NULL));
@@ -185,8 +185,8 @@ test_convolution(void)
   g_autoptr(InferNetwork) network = infer_network_new();
   g_autoptr(GRand) random = g_rand_new_with_seed(5);
   gint64 pads[] = {0, 0, 1, 2, 0, 0, 3, 0};
-  InferTensor *x = infer_network_add_input(network, "x", INFER_TYPE_FLOAT,
-                                           &INFER_DIMS(1, 3, 8, 9), NULL, NULL);
+  InferTensor *x =
+      infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &INFER_DIMS(1, 3, 8, 9), NULL, NULL);
   g_autoptr(InferNetwork) after = NULL;
 
   x = node(network, "Pad", (InferTensor *[]){x, int_constant(network, pads, 8)}, 2, NULL);
@@ -194,10 +194,10 @@ test_convolution(void)
   x = node(network, "Mul",
            (InferTensor *[]){x, small_net_weight(network, random, NULL, &INFER_DIMS(5, 1, 1), 2)},
            2, NULL);
-  x = node(network, "Add",
-           (InferTensor *[]){small_net_weight(network, random, NULL, &INFER_DIMS(1, 5, 1, 1), 2),
-                             x},
-           2, NULL);
+  x = node(
+      network, "Add",
+      (InferTensor *[]){small_net_weight(network, random, NULL, &INFER_DIMS(1, 5, 1, 1), 2), x}, 2,
+      NULL);
   x = node(network, "Sub",
            (InferTensor *[]){x, small_net_weight(network, random, NULL, &INFER_DIMS(1), 2)}, 2,
            NULL);
@@ -218,8 +218,8 @@ test_shared_convolution(void)
 {
   g_autoptr(InferNetwork) network = infer_network_new();
   g_autoptr(GRand) random = g_rand_new_with_seed(6);
-  InferTensor *x = infer_network_add_input(network, "x", INFER_TYPE_FLOAT,
-                                           &INFER_DIMS(1, 2, 6, 6), NULL, NULL);
+  InferTensor *x =
+      infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &INFER_DIMS(1, 2, 6, 6), NULL, NULL);
   InferTensor *c = plain_conv(network, x, random, 4), *y;
   g_autoptr(InferNetwork) after = NULL;
 
@@ -237,18 +237,18 @@ test_views(void)
 {
   g_autoptr(InferNetwork) network = infer_network_new();
   gint64 a[] = {0, 2, 3, 1}, b[] = {0, 3, 1, 2};
-  InferTensor *x = infer_network_add_input(network, "x", INFER_TYPE_FLOAT,
-                                           &INFER_DIMS(2, 3, 4, 5), NULL, NULL);
+  InferTensor *x =
+      infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &INFER_DIMS(2, 3, 4, 5), NULL, NULL);
   g_autoptr(InferNetwork) after = NULL;
 
   x = node(network, "Transpose", &x, 1, infer_attrs_new("perm", 'I', a, (gsize)4, NULL));
   x = node(network, "Identity", &x, 1, NULL);
   x = node(network, "Transpose", &x, 1, infer_attrs_new("perm", 'I', b, (gsize)4, NULL));
   x = node(network, "Relu", &x, 1, NULL);
-  x = node(network, "Reshape",
-           (InferTensor *[]){x, int_constant(network, (gint64[]){6, 20}, 2)}, 2, NULL);
-  x = node(network, "Reshape",
-           (InferTensor *[]){x, int_constant(network, (gint64[]){0, 4, 5}, 3)}, 2, NULL);
+  x = node(network, "Reshape", (InferTensor *[]){x, int_constant(network, (gint64[]){6, 20}, 2)}, 2,
+           NULL);
+  x = node(network, "Reshape", (InferTensor *[]){x, int_constant(network, (gint64[]){0, 4, 5}, 3)},
+           2, NULL);
   g_assert_true(infer_network_mark_output(network, x, "y", NULL));
   after = optimized(network);
   g_assert_cmpuint(count_ops(after, "Transpose"), ==, 0);

@@ -270,7 +270,8 @@ test_weights_are_mapped(void)
     for (guint i = 0; lines[i]; i++) {
       guint64 from, to;
       gsize checked = 0;
-      if (!strstr(lines[i], path) || sscanf(lines[i], "%" G_GINT64_MODIFIER "x-%" G_GINT64_MODIFIER "x", &from, &to) != 2)
+      if (!strstr(lines[i], path) ||
+          sscanf(lines[i], "%" G_GINT64_MODIFIER "x-%" G_GINT64_MODIFIER "x", &from, &to) != 2)
         continue;
       inside = TRUE;
       for (guint k = 0; k < infer_network_get_n_nodes(loaded->program->network); k++) {

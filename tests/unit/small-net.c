@@ -56,8 +56,7 @@ conv(InferNetwork *network, GRand *random, const char *name, InferTensor *in, gi
   InferTensor *y = add(network, "Conv", name, (InferTensor *[]){in, weights}, 2,
                        infer_attrs_new("group", 'i', group, "pads", 'I', pads, (gsize)4, "strides",
                                        'I', strides, (gsize)2, NULL));
-  g_autoptr(InferArray) variance =
-      infer_array_new(INFER_TYPE_FLOAT, &INFER_DIMS(channels), NULL);
+  g_autoptr(InferArray) variance = infer_array_new(INFER_TYPE_FLOAT, &INFER_DIMS(channels), NULL);
   InferTensor *stats[5];
 
   for (gint64 i = 0; i < channels; i++)
@@ -69,8 +68,8 @@ conv(InferNetwork *network, GRand *random, const char *name, InferTensor *in, gi
   y = add(network, "BatchNormalization", norm, stats, 5, NULL);
   if (!clip)
     return y;
-  return add(network, "Clip", act,
-             (InferTensor *[]){y, scalar(network, 0), scalar(network, 6)}, 3, NULL);
+  return add(network, "Clip", act, (InferTensor *[]){y, scalar(network, 0), scalar(network, 6)}, 3,
+             NULL);
 }
 
 /* A head whose result is read in channels-last order, as TensorFlow's are. */
@@ -108,8 +107,10 @@ detect(InferNetwork *network, InferTensor *codes, InferTensor *scores)
   g_autoptr(InferArray) score = infer_array_new_float(0.3f);
   g_autoptr(InferArray) iou = infer_array_new_float(0.5f);
   g_autoptr(InferModelInfo) info = infer_model_info_new();
-  InferDetectionOutputs outputs = {.boxes = (char *)"boxes", .scores = (char *)"scores",
-                                   .classes = (char *)"classes", .count = (char *)"count",
+  InferDetectionOutputs outputs = {.boxes = (char *)"boxes",
+                                   .scores = (char *)"scores",
+                                   .classes = (char *)"classes",
+                                   .count = (char *)"count",
                                    .yxyx = TRUE};
   GError *error = NULL;
   InferTensor *inputs[4];
@@ -118,14 +119,14 @@ detect(InferNetwork *network, InferTensor *codes, InferTensor *scores)
   inputs[0] = add(network, "infer.BoxDecode", "decode",
                   (InferTensor *[]){codes, anchors(network, 128)}, 2, NULL);
   inputs[1] = add(network, "Sigmoid", "sigmoid", &scores, 1, NULL);
-  inputs[2] = infer_network_add_input(network, "score_threshold", INFER_TYPE_FLOAT, &none, score,
-                                      &error);
+  inputs[2] =
+      infer_network_add_input(network, "score_threshold", INFER_TYPE_FLOAT, &none, score, &error);
   inputs[3] =
       infer_network_add_input(network, "iou_threshold", INFER_TYPE_FLOAT, &none, iou, &error);
-  node = infer_network_add_node(network, "infer.DetectionNMS", "nms", inputs, 4,
-                                infer_attrs_new("max_per_class", 'i', (gint64)10, "max_total", 'i',
-                                                (gint64)20, NULL),
-                                4, &error);
+  node = infer_network_add_node(
+      network, "infer.DetectionNMS", "nms", inputs, 4,
+      infer_attrs_new("max_per_class", 'i', (gint64)10, "max_total", 'i', (gint64)20, NULL), 4,
+      &error);
   g_assert_no_error(error);
   for (guint i = 0; i < 4; i++)
     g_assert_true(infer_network_mark_output(network, node->outputs[i], names[i], &error));
@@ -147,8 +148,7 @@ small_net_new(guint32 seed)
   InferTensor *y;
 
   g_assert_no_error(error);
-  x = add(network, "Transpose", NULL, &x, 1,
-          infer_attrs_new("perm", 'I', to_nchw, (gsize)4, NULL));
+  x = add(network, "Transpose", NULL, &x, 1, infer_attrs_new("perm", 'I', to_nchw, (gsize)4, NULL));
   x = conv(network, random, "stem", x, 16, 3, 2, 1, TRUE);
   y = conv(network, random, "block/expand", x, 32, 1, 1, 1, TRUE);
   y = conv(network, random, "block/depthwise", y, 32, 3, 1, 32, TRUE);

@@ -116,8 +116,13 @@ test_steady(void)
   struct mallinfo2 before, after;
 
   for (guint i = 0; i < 4; i++)
-    frames[i] = (InferFrame){.format = INFER_PIXEL_RGB, .width = 64, .height = 48,
-                             .planes = {pixels}, .strides = {64 * 3}, .kr = 0.299f, .kb = 0.114f};
+    frames[i] = (InferFrame){.format = INFER_PIXEL_RGB,
+                             .width = 64,
+                             .height = 48,
+                             .planes = {pixels},
+                             .strides = {64 * 3},
+                             .kr = 0.299f,
+                             .kb = 0.114f};
   infer_builder_set_device(builder, "cpu");
   infer_builder_set_threads(builder, 2);
   infer_builder_set_max_batch(builder, 4);
