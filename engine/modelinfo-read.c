@@ -14,9 +14,9 @@
 
 static const char *const dir_names[] = {"input", "output", NULL};
 
-static const char *const main_keys[] = {"version",   "group-id",        "decoder",
-                                        "labels",    "score-threshold", "label-file",
-                                        "box-order", "first-class",     NULL};
+static const char *const main_keys[] = {"version",         "group-id",   "decoder",   "labels",
+                                        "score-threshold", "label-file", "box-order", "first-class",
+                                        "classes",         NULL};
 static const char *const tensor_keys[] = {"id", "type", "dims", "dir", "ranges", "name", NULL};
 
 /* A key file while it is read. */
@@ -299,14 +299,31 @@ read_labels(const Reader *reader, GError **error)
   return TRUE;
 }
 
+/* An integer key that may be absent. */
+static gboolean
+read_integer(const Reader *reader, const char *key, gint min, gint max, gint *result,
+             GError **error)
+{
+  g_autofree char *text = NULL;
+  g_autofree char *allowed = g_strdup_printf("allowed is an integer of %d to %d", min, max);
+  gint64 value = 0;
+
+  if (!read_string(reader, MAIN_GROUP, key, &text, error))
+    return FALSE;
+  if (text == NULL)
+    return TRUE;
+  if (!g_ascii_string_to_signed(text, 10, min, max, &value, NULL))
+    return wrong_value(reader, MAIN_GROUP, key, error, allowed);
+  *result = (gint)value;
+  return TRUE;
+}
+
 static gboolean
 read_numbers(const Reader *reader, GError **error)
 {
   g_autofree char *threshold = NULL;
-  g_autofree char *first = NULL;
 
-  if (!read_string(reader, MAIN_GROUP, "score-threshold", &threshold, error) ||
-      !read_string(reader, MAIN_GROUP, "first-class", &first, error))
+  if (!read_string(reader, MAIN_GROUP, "score-threshold", &threshold, error))
     return FALSE;
   if (threshold != NULL) {
     char *end = NULL;
@@ -316,14 +333,9 @@ read_numbers(const Reader *reader, GError **error)
                          "allowed is a number of 0 to 1");
     reader->values->score_threshold = value;
   }
-  if (first != NULL) {
-    gint64 value = 0;
-    if (!g_ascii_string_to_signed(first, 10, -65536, 65536, &value, NULL))
-      return wrong_value(reader, MAIN_GROUP, "first-class", error,
-                         "allowed is an integer of -65536 to 65536");
-    reader->values->outputs.first_class = (gint)value;
-  }
-  return TRUE;
+  return read_integer(reader, "first-class", -65536, 65536, &reader->values->outputs.first_class,
+                      error) &&
+         read_integer(reader, "classes", 1, 1000000, &reader->values->outputs.n_classes, error);
 }
 
 static gboolean

@@ -282,6 +282,8 @@ write_main(GKeyFile *keys, const InferModelValues *values)
     g_key_file_set_value(keys, MAIN_GROUP, "box-order",
                          infer_box_order_names[values->outputs.yxyx ? 1 : 0]);
     g_key_file_set_integer(keys, MAIN_GROUP, "first-class", values->outputs.first_class);
+    if (values->outputs.n_classes > 0)
+      g_key_file_set_integer(keys, MAIN_GROUP, "classes", values->outputs.n_classes);
   }
 }
 
@@ -383,7 +385,8 @@ infer_model_info_set_detections(InferModelInfo *info, const InferDetectionOutput
                                 dup_text(outputs->classes),
                                 dup_text(outputs->count),
                                 outputs->yxyx,
-                                outputs->first_class};
+                                outputs->first_class,
+                                outputs->n_classes};
 
   for (guint i = 0; infer_role_names[i] != NULL; i++)
     g_free(*infer_model_values_role(&info->values.outputs, i));

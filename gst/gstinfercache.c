@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
+#include <infer/parsers.h>
 #include "gstinfermodel-private.h"
 
 #define CHUNK (1 << 20)
@@ -25,6 +28,20 @@ hash_file(GChecksum *checksum, const gchar *path, GCancellable *cancellable, GEr
   return n == 0;
 }
 
+/* The library that holds @symbol, as built: a plan of another build is not used, since its version
+ * does not tell two builds of a checkout apart. */
+static void
+hash_library(GChecksum *checksum, gconstpointer symbol)
+{
+  Dl_info info;
+  GStatBuf status;
+
+  if (!dladdr(symbol, &info) || g_stat(info.dli_fname, &status) != 0)
+    return;
+  g_checksum_update(checksum, (const guchar *)&status.st_size, sizeof status.st_size);
+  g_checksum_update(checksum, (const guchar *)&status.st_mtim, sizeof status.st_mtim);
+}
+
 gchar *
 gst_infer_cache_path(const GstInferModelSettings *settings, guint max_batch,
                      GCancellable *cancellable, GError **error)
@@ -37,6 +54,8 @@ gst_infer_cache_path(const GstInferModelSettings *settings, guint max_batch,
                       max_batch, info != NULL, settings->model_info_file != NULL);
 
   g_checksum_update(checksum, (const guchar *)how, -1);
+  hash_library(checksum, (gconstpointer)infer_network_new);
+  hash_library(checksum, (gconstpointer)infer_parse_file);
   if (!hash_file(checksum, settings->model_file, cancellable, error) ||
       (info && !hash_file(checksum, info, cancellable, error)) ||
       (settings->model_info_file &&

@@ -116,6 +116,8 @@ static gboolean
 read_labels(GstInferModel *self, const GstInferModelSettings *settings, GError **error)
 {
   const gchar *const *own = infer_model_info_get_labels(self->info), *const *labels = own;
+  guint n_classes = own ? g_strv_length((gchar **)own)
+                        : (guint)infer_model_info_get_detections(self->info)->n_classes;
   g_auto(GStrv) file = NULL;
 
   if (settings->label_file) {
@@ -123,12 +125,11 @@ read_labels(GstInferModel *self, const GstInferModelSettings *settings, GError *
     if (!file)
       return FALSE;
     labels = (const gchar *const *)file;
-    if (own && g_strv_length((gchar **)own) != g_strv_length(file))
+    if (n_classes && n_classes != g_strv_length(file))
       return settings_error(settings, error,
-                            "label-file %s has %u labels, the model has %u; give one label a line "
-                            "for each class",
-                            settings->label_file, g_strv_length(file),
-                            g_strv_length((gchar **)own));
+                            "label-file %s has %u labels, the model has %u classes; give one label "
+                            "a line for each class",
+                            settings->label_file, g_strv_length(file), n_classes);
   }
   self->n_labels = labels ? g_strv_length((gchar **)labels) : 0;
   self->labels = g_new0(GQuark, self->n_labels);

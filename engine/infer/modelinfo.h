@@ -71,6 +71,7 @@ typedef struct {
  * @count: name of the output with the number of objects
  * @yxyx: boxes are (ymin, xmin, ymax, xmax), else (xmin, ymin, xmax, ymax)
  * @first_class: the number that the first label has in @classes
+ * @n_classes: how many classes there are, and so how many labels; 0 when not known
  */
 typedef struct {
   char *boxes;
@@ -79,6 +80,7 @@ typedef struct {
   char *count;
   gboolean yxyx;
   gint first_class;
+  gint n_classes;
 } InferDetectionOutputs;
 
 #define INFER_TYPE_MODEL_INFO (infer_model_info_get_type())
@@ -122,6 +124,8 @@ INFER_API void infer_model_info_set_input(InferModelInfo *info, const char *name
 INFER_API const InferPreprocess *infer_model_info_get_preprocess(InferModelInfo *info);
 INFER_API void infer_model_info_set_preprocess(InferModelInfo *info, const InferPreprocess *pre);
 INFER_API InferDecoder infer_model_info_get_decoder(InferModelInfo *info);
+/** infer_model_info_get_detections: Returns: (transfer none): never %NULL; of use where the decoder
+ *  is %INFER_DECODER_DETECTIONS. */
 INFER_API const InferDetectionOutputs *infer_model_info_get_detections(InferModelInfo *info);
 /** infer_model_info_set_detections: sets the decoder to %INFER_DECODER_DETECTIONS; copies. */
 INFER_API void infer_model_info_set_detections(InferModelInfo *info,

@@ -197,7 +197,8 @@ static gboolean
 cast_infer(InferShapeArgs *args, GError **error)
 {
   const InferNode *node = args->node;
-  gint64 to = infer_node_get_int(node, "to", 0);
+  /* CastLike: to the type of a second input. */
+  gint64 to = args->n_in > 1 ? (gint64)args->in[1].type : infer_node_get_int(node, "to", 0);
   InferOperand *out = &args->out[0];
   if (!data_require(args, 0, error))
     return FALSE;
@@ -228,7 +229,8 @@ static gboolean
 cast_eval(const InferEvalArgs *args, GError **error)
 {
   const InferArray *in = args->in[0];
-  InferType to = (InferType)infer_node_get_int(args->node, "to", 0);
+  InferType to =
+      args->n_in > 1 ? args->in[1]->type : (InferType)infer_node_get_int(args->node, "to", 0);
   InferArray *out = data_output(args, 0, to, &in->dims, error);
   if (!out)
     return FALSE;
@@ -253,4 +255,18 @@ static const InferOp cast = {
     .eval = cast_eval,
 };
 
-const InferOp *const infer_ops_cast[] = {&cast, NULL};
+static const InferAttrSpec like_attrs[] = {{"saturate", 'i', FALSE}, {NULL, 0, FALSE}};
+
+static const InferOp cast_like = {
+    .name = "CastLike",
+    .version = 21,
+    .min_inputs = 2,
+    .max_inputs = 2,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .attrs = like_attrs,
+    .infer = cast_infer,
+    .eval = cast_eval,
+};
+
+const InferOp *const infer_ops_cast[] = {&cast, &cast_like, NULL};

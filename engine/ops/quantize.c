@@ -298,8 +298,9 @@ dynamic_eval(const InferEvalArgs *args, GError **error)
   gint64 zero;
 
   for (gint64 i = 0; i < count; i++) {
-    least = MIN(least, x[i]);
-    most = MAX(most, x[i]);
+    /* In this order, so that not-a-number counts for nothing. */
+    least = x[i] < least ? x[i] : least;
+    most = x[i] > most ? x[i] : most;
   }
   scale = most == least ? 1 : (most - least) / G_MAXUINT8;
   zero = to_integer(-least, scale, 0, 0, G_MAXUINT8);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "number.h"
+#include "order.h"
 
 extern const InferOp *const infer_ops_unique[];
 
@@ -17,32 +18,13 @@ typedef struct {
   gint64 number; /* in the output's order */
 } Group;
 
-#define SIGN_BIT (G_GUINT64_CONSTANT(1) << 63)
-
-/* An integer of the element's order. NaNs are equal to each other, and the last. */
-static guint64
-order_key(const InferArray *in, gint64 at)
-{
-  if (in->type == INFER_TYPE_UINT64)
-    return ((const guint64 *)in->data)[at];
-  if (!infer_type_is_float(in->type))
-    return (guint64)infer_array_get_int(in, (gsize)at) ^ SIGN_BIT;
-  double value = infer_array_get_double(in, (gsize)at);
-  guint64 bits;
-  if (value != value)
-    return G_MAXUINT64;
-  value = value == 0 ? 0 : value;
-  memcpy(&bits, &value, sizeof bits);
-  return bits & SIGN_BIT ? ~bits : bits | SIGN_BIT;
-}
-
 static gint
 compare_slices(const Slices *s, gint64 a, gint64 b)
 {
   for (gint64 row = 0; row < s->outer; row++)
     for (gint64 i = 0; i < s->inner; i++) {
-      guint64 x = order_key(s->in, (row * s->n + a) * s->inner + i);
-      guint64 y = order_key(s->in, (row * s->n + b) * s->inner + i);
+      guint64 x = infer_order_key(s->in, (row * s->n + a) * s->inner + i);
+      guint64 y = infer_order_key(s->in, (row * s->n + b) * s->inner + i);
       if (x != y)
         return x < y ? -1 : 1;
     }

@@ -367,7 +367,7 @@ add_outputs(TfImport *im, const Suppression *s, InferTensor *boxes, InferTensor 
 }
 
 static void
-set_info(InferModelInfo *info, gint64 class_offset)
+set_info(InferModelInfo *info, gint64 class_offset, gint64 n_classes)
 {
   InferDetectionOutputs outputs = {
       .boxes = (char *)detection_names[0],
@@ -376,6 +376,7 @@ set_info(InferModelInfo *info, gint64 class_offset)
       .count = (char *)detection_names[3],
       .yxyx = TRUE,
       .first_class = (gint)class_offset,
+      .n_classes = (gint)CLAMP(n_classes, 0, G_MAXINT),
   };
 
   infer_model_info_set_detections(info, &outputs);
@@ -427,6 +428,17 @@ import_suppression(TfImport *im, const Suppression *s, GError **error)
   return decode && add_outputs(im, s, decode->outputs[0], scores, clip, window, error);
 }
 
+/* The width of the scores that are suppressed. */
+static gint64
+count_classes(InferNetwork *network)
+{
+  const InferTensor *found = infer_network_find_tensor(network, detection_names[1]);
+  const InferNode *node = found ? found->producer : NULL;
+  const InferTensor *scores = node && node->n_inputs > 1 ? node->inputs[1] : NULL;
+
+  return scores && scores->dims.n == 3 ? scores->dims.d[2] : 0;
+}
+
 gboolean
 tf_detection_outputs(TfImport *im, InferModelInfo *info, GError **error)
 {
@@ -436,13 +448,16 @@ tf_detection_outputs(TfImport *im, InferModelInfo *info, GError **error)
     return FALSE;
   }
   if (s.n_nodes == 0) {
-    set_info(info, read_class_offset(im->graph));
+    set_info(info, read_class_offset(im->graph), 0);
     return import_plainly(im, error);
   }
   if (!read_total(im->graph, &s, error)) {
     return FALSE;
   }
   s.class_offset = read_class_offset(im->graph);
-  set_info(info, s.class_offset);
-  return import_suppression(im, &s, error);
+  if (!import_suppression(im, &s, error)) {
+    return FALSE;
+  }
+  set_info(info, s.class_offset, count_classes(im->network));
+  return TRUE;
 }

@@ -52,11 +52,11 @@ static gboolean
 print_objects(InferContext *context, const InferFrame *frame, const InferPlacement *place,
               GError **error)
 {
-  const InferDetectionOutputs *outputs = infer_model_info_get_detections(
-      infer_engine_get_model_info(infer_context_get_engine(context)));
+  InferModelInfo *info = infer_engine_get_model_info(infer_context_get_engine(context));
+  const InferDetectionOutputs *outputs = infer_model_info_get_detections(info);
   const float *boxes, *scores, *count;
 
-  if (!outputs) {
+  if (infer_model_info_get_decoder(info) != INFER_DECODER_DETECTIONS) {
     g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED, "the model is no detector");
     return FALSE;
   }

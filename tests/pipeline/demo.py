@@ -100,6 +100,8 @@ def check_refusals(folder):
          ["--source", VIDEO, "--model", MODEL, "--device", "cuda:7"], "cuda"),
         ("a label file that is not there",
          ["--source", VIDEO, "--model", MODEL, "--labels", "/nowhere.txt"], "/nowhere.txt"),
+        ("a label file with too many labels",
+         ["--source", VIDEO, "--model", MODEL, "--labels", many], "3 labels"),
     ]
     for name, args, word in cases:
         output = os.path.join(folder, "refused")
