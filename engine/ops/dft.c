@@ -79,8 +79,8 @@ dft_axis(const InferNode *node, const InferDims *in, gboolean given, Dft *dft, I
   if (!given && !(dft->inverse && dft->onesided))
     dft->length = element_of_dim(d);
   else if (!given)
-    dft->length = d >= 0 && d <= INFER_FFT_MAX ? infer_element_number(2 * (d - 1))
-                                               : INFER_ELEMENT_UNKNOWN;
+    dft->length =
+        d >= 0 && d <= INFER_FFT_MAX ? infer_element_number(2 * (d - 1)) : INFER_ELEMENT_UNKNOWN;
   out->d[dft->axis] = bins_of(dft->length, dft->onesided && !dft->inverse);
   return check_length(node, dft->length, error);
 }
@@ -246,8 +246,8 @@ stft_dims(const InferNode *node, const InferDims *in, const InferDims *window, S
                           "frame_step is %" G_GINT64_FORMAT ", it must be at least 1",
                           stft->step.value);
   if (window && window->n >= 0 &&
-      (window->n != 1 || (infer_element_is_number(stft->length) &&
-                          !number_fits(window->d[0], stft->length.value))))
+      (window->n != 1 ||
+       (infer_element_is_number(stft->length) && !number_fits(window->d[0], stft->length.value))))
     return infer_op_error(node, error, INFER_ERROR_SHAPE,
                           "the window must be a vector of frame_length elements");
   out->d[2] = bins_of(stft->length, stft->onesided);
@@ -277,8 +277,8 @@ stft_shapes(const InferShapeArgs *args, Stft *stft, InferDims *dims, GError **er
 {
   const InferDims *window = data_present(args, 2) ? &args->in[2].dims : NULL;
   stft->step = number_scalar(args, 1);
-  stft->length = data_present(args, 3) ? number_scalar(args, 3)
-                                       : default_length(&args->in[0].dims, window);
+  stft->length =
+      data_present(args, 3) ? number_scalar(args, 3) : default_length(&args->in[0].dims, window);
   return stft_dims(args->node, &args->in[0].dims, window, stft, dims, error);
 }
 

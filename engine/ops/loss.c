@@ -141,8 +141,7 @@ loss_eval(const InferEvalArgs *args, GError **error)
   InferArray *out = data_output(args, 0, scores->type, &dims, error);
   if (!out)
     return FALSE;
-  if (args->n_out > 1 &&
-      !(logs = data_output(args, 1, scores->type, &scores->dims, error)))
+  if (args->n_out > 1 && !(logs = data_output(args, 1, scores->type, &scores->dims, error)))
     return FALSE;
   if (!loss_rows(args, reduction == LOSS_NONE ? out : NULL, logs, &sum, &weight_sum, error))
     return FALSE;

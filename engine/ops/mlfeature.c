@@ -103,6 +103,8 @@ encoder_params(const InferNode *node, InferType type, Encoder *encoder, GError *
   encoder->int_values = infer_node_get_ints(node, "values_int64s", &n[2]);
   encoder->float_values = infer_node_get_floats(node, "values_floats", &n[3]);
   encoder->n = MAX(n[0], n[1]);
+  encoder->int_keys = n[0] > 0 ? encoder->int_keys : NULL;
+  encoder->int_values = n[2] > 0 ? encoder->int_values : NULL;
   gboolean ints = infer_type_is_integer(type);
   if ((n[0] > 0) == (n[1] > 0) || (n[2] > 0) == (n[3] > 0) || MAX(n[2], n[3]) != encoder->n)
     return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
@@ -126,9 +128,8 @@ encode_infer(InferShapeArgs *args, GError **error)
 {
   Encoder encoder;
   return data_require(args, 0, error) &&
-         infer_op_require_type(args, 0, error, INFER_TYPE_INT64, INFER_TYPE_INT32,
-                               INFER_TYPE_INT16, INFER_TYPE_FLOAT, INFER_TYPE_DOUBLE,
-                               INFER_TYPE_UNDEFINED) &&
+         infer_op_require_type(args, 0, error, INFER_TYPE_INT64, INFER_TYPE_INT32, INFER_TYPE_INT16,
+                               INFER_TYPE_FLOAT, INFER_TYPE_DOUBLE, INFER_TYPE_UNDEFINED) &&
          encoder_params(args->node, args->in[0].type, &encoder, error) &&
          data_set(args, 0, encoder_type(&encoder, args->in[0].type), &args->in[0].dims, error);
 }
@@ -224,10 +225,13 @@ encode_eval(const InferEvalArgs *args, GError **error)
 }
 
 static const InferAttrSpec binarize_attrs[] = {{"threshold", 'f', FALSE}, {NULL, 0, FALSE}};
-static const InferAttrSpec encode_attrs[] = {
-    {"keys_int64s", 'I', FALSE},   {"keys_floats", 'F', FALSE},   {"values_int64s", 'I', FALSE},
-    {"values_floats", 'F', FALSE}, {"default_int64", 'i', FALSE}, {"default_float", 'f', FALSE},
-    {NULL, 0, FALSE}};
+static const InferAttrSpec encode_attrs[] = {{"keys_int64s", 'I', FALSE},
+                                             {"keys_floats", 'F', FALSE},
+                                             {"values_int64s", 'I', FALSE},
+                                             {"values_floats", 'F', FALSE},
+                                             {"default_int64", 'i', FALSE},
+                                             {"default_float", 'f', FALSE},
+                                             {NULL, 0, FALSE}};
 
 static const InferOp extract = {
     .name = "ArrayFeatureExtractor",

@@ -22,8 +22,8 @@ normalize_check(const InferNode *node, const InferDims *x, const InferDims *scal
   if (good && scale->n == 1 && x->n >= 2 && scale->d[0] != 1)
     good = number_fits(scale->d[0], x->d[1]);
   if (!(eps >= 0) || !isfinite(eps))
-    return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
-                          "eps is %g, it must not be negative", eps);
+    return infer_op_error(node, error, INFER_ERROR_ARGUMENT, "eps is %g, it must not be negative",
+                          eps);
   if (good)
     return TRUE;
   g_autofree char *a = infer_dims_to_string(x);

@@ -100,8 +100,7 @@ random_infer(InferShapeArgs *args, GError **error)
   InferType type;
   InferDims dims;
   if (is_like(args->node)) {
-    if (!data_require(args, 0, error) ||
-        !real_type(args->node, args->in[0].type, &type, error))
+    if (!data_require(args, 0, error) || !real_type(args->node, args->in[0].type, &type, error))
       return FALSE;
     dims = args->in[0].dims;
   } else if (!real_type(args->node, INFER_TYPE_FLOAT, &type, error) ||
@@ -234,8 +233,9 @@ multinomial_eval(const InferEvalArgs *args, GError **error)
     for (gint64 c = 0; c < classes; c++)
       sum += exp(infer_array_get_double(in, (gsize)(b * classes + c)) - max);
     for (gint64 i = b * samples; i < (b + 1) * samples; i++)
-      infer_array_set_double(out, (gsize)i, (double)pick(in, b * classes, classes, max, sum,
-                                                         uniform(seed, (guint64)i)));
+      infer_array_set_double(
+          out, (gsize)i,
+          (double)pick(in, b * classes, classes, max, sum, uniform(seed, (guint64)i)));
   }
   return TRUE;
 }
@@ -246,11 +246,15 @@ static const InferAttrSpec uniform_attrs[] = {{"dtype", 'i', FALSE}, {"high", 'f
 static const InferAttrSpec normal_attrs[] = {{"dtype", 'i', FALSE}, {"mean", 'f', FALSE},
                                              {"scale", 'f', FALSE}, {"seed", 'f', FALSE},
                                              {"shape", 'I', TRUE},  {NULL, 0, FALSE}};
-static const InferAttrSpec uniform_like_attrs[] = {{"dtype", 'i', FALSE}, {"high", 'f', FALSE},
-                                                   {"low", 'f', FALSE},   {"seed", 'f', FALSE},
+static const InferAttrSpec uniform_like_attrs[] = {{"dtype", 'i', FALSE},
+                                                   {"high", 'f', FALSE},
+                                                   {"low", 'f', FALSE},
+                                                   {"seed", 'f', FALSE},
                                                    {NULL, 0, FALSE}};
-static const InferAttrSpec normal_like_attrs[] = {{"dtype", 'i', FALSE}, {"mean", 'f', FALSE},
-                                                  {"scale", 'f', FALSE}, {"seed", 'f', FALSE},
+static const InferAttrSpec normal_like_attrs[] = {{"dtype", 'i', FALSE},
+                                                  {"mean", 'f', FALSE},
+                                                  {"scale", 'f', FALSE},
+                                                  {"seed", 'f', FALSE},
                                                   {NULL, 0, FALSE}};
 static const InferAttrSpec bernoulli_attrs[] = {
     {"dtype", 'i', FALSE}, {"seed", 'f', FALSE}, {NULL, 0, FALSE}};
@@ -277,6 +281,6 @@ RANDOM(normal_like, "RandomNormalLike", 1, random);
 RANDOM(bernoulli, "Bernoulli", 1, bernoulli);
 RANDOM(multinomial, "Multinomial", 1, multinomial);
 
-const InferOp *const infer_ops_random[] = {&uniform_op,     &normal_op,    &uniform_like_op,
-                                           &normal_like_op, &bernoulli_op, &multinomial_op,
-                                           NULL};
+const InferOp *const infer_ops_random[] = {
+    &uniform_op,     &normal_op, &uniform_like_op, &normal_like_op, &bernoulli_op,
+    &multinomial_op, NULL};

@@ -26,10 +26,11 @@ reorg_dims(const InferNode *node, const InferDims *in, gint64 *stride, InferDims
   if (in->n != 4 || (in->d[1] >= 0 && in->d[1] % (s * s) != 0) ||
       (in->d[2] >= 0 && in->d[2] % s != 0) || (in->d[3] >= 0 && in->d[3] % s != 0)) {
     g_autofree char *text = infer_dims_to_string(in);
-    return infer_op_error(node, error, INFER_ERROR_SHAPE,
-                          "an input of %s is not [N, C, H, W] with C a multiple of %" G_GINT64_FORMAT
-                          ", H and W of %" G_GINT64_FORMAT,
-                          text, s * s, s);
+    return infer_op_error(
+        node, error, INFER_ERROR_SHAPE,
+        "an input of %s is not [N, C, H, W] with C a multiple of %" G_GINT64_FORMAT
+        ", H and W of %" G_GINT64_FORMAT,
+        text, s * s, s);
   }
   out->d[0] = in->d[0];
   if (in->d[1] >= 0 && __builtin_mul_overflow(in->d[1], s * s, &out->d[1]))

@@ -87,48 +87,42 @@ typedef struct {
   gboolean largest;
 } Source;
 
-/* What one sample adds. The largest is taken of the four weighted neighbours, as ONNX has it. */
-static void
-add_sample(const Source *source, const Span *v, const Span *h, double i, double j, double *result,
-           gboolean *any)
+/* The largest is taken of the four weighted neighbours, as ONNX has it. Outside is zero. */
+static double
+sample(const Source *source, const Span *v, const Span *h, double i, double j)
 {
   gint64 row[2], column[2];
-  double tv, th, sum = 0;
+  double tv, th, sum = 0, most = -INFINITY;
 
   if (!between(v, i, &row[0], &row[1], &tv) || !between(h, j, &column[0], &column[1], &th))
-    return;
+    return 0;
   for (gint k = 0; k < 4; k++) {
     double weight = (k / 2 ? tv : 1 - tv) * (k % 2 ? th : 1 - th);
     double value =
         weight * infer_real(source->x, source->plane + row[k / 2] * h->size + column[k % 2]);
 
-    if (source->largest && (!*any || value > *result))
-      *result = value;
-    *any = TRUE;
     sum += value;
+    most = MAX(most, value);
   }
-  if (!source->largest)
-    *result += sum;
+  return source->largest ? most : sum;
 }
 
 static double
 pool_bin(const Source *source, const Span *v, const Span *h)
 {
-  double result = 0, seen = 0;
-  gboolean any = FALSE;
+  gboolean all = v->first == 0 && h->first == 0 && v->last == v->n && h->last == h->n;
+  double sum = 0, most = all ? -INFINITY : 0;
 
   for (double i = v->first; i < v->last; i++)
-    for (double j = h->first; j < h->last; j++, seen++) {
-      gboolean before = any;
+    for (double j = h->first; j < h->last; j++) {
+      double value = sample(source, v, h, i, j);
 
-      any = FALSE;
-      if (source->largest && before)
-        any = TRUE;
-      add_sample(source, v, h, i, j, &result, &any);
+      sum += value;
+      most = MAX(most, value);
     }
-  if (!source->largest)
-    return result / MAX(v->n * h->n, 1);
-  return any ? result : 0;
+  if (v->n * h->n == 0)
+    return 0;
+  return source->largest ? most : sum / (v->n * h->n);
 }
 
 static gboolean

@@ -103,10 +103,9 @@ update_params(const InferNode *node, InferType type, Update *how, GError **error
 static gboolean
 bad_index(const InferNode *node, gint64 index, gint64 d, GError **error)
 {
-  return infer_op_error(node, error, INFER_ERROR_SHAPE,
-                        "index %" G_GINT64_FORMAT " is out of the range of %" G_GINT64_FORMAT
-                        " elements",
-                        index, d);
+  return infer_op_error(
+      node, error, INFER_ERROR_SHAPE,
+      "index %" G_GINT64_FORMAT " is out of the range of %" G_GINT64_FORMAT " elements", index, d);
 }
 
 static gboolean

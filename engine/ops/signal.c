@@ -112,8 +112,8 @@ mel_params(const InferEvalArgs *args, Mel *mel, InferDims *dims, GError **error)
   mel->bands = infer_array_get_int(args->in[0], 0);
   mel->dft_length = infer_array_get_int(args->in[1], 0);
   mel->rate = infer_array_get_int(args->in[2], 0);
-  if (!mel_dims(args->node, infer_element_number(mel->bands),
-                infer_element_number(mel->dft_length), dims, error))
+  if (!mel_dims(args->node, infer_element_number(mel->bands), infer_element_number(mel->dft_length),
+                dims, error))
     return FALSE;
   double low = infer_array_get_double(args->in[3], 0);
   double high = infer_array_get_double(args->in[4], 0);

@@ -70,8 +70,8 @@ run_eval(const InferEvalArgs *args, GError **error)
   memcpy(out->data, cache->data, cache->size);
   gint64 batches = cache->dims.d[0], rows = data_product(&cache->dims, 1, run.axis);
   gint64 length = cache->dims.d[run.axis], n = update->dims.d[run.axis];
-  gsize width = (gsize)data_product(&cache->dims, run.axis + 1, cache->dims.n) *
-                data_element_size(cache);
+  gsize width =
+      (gsize)data_product(&cache->dims, run.axis + 1, cache->dims.n) * data_element_size(cache);
   for (gint64 b = 0; b < batches; b++) {
     gint64 first = indices ? infer_array_get_int(indices, (gsize)b) : 0;
     if (first < 0 || first > (run.circular ? length - 1 : length - n))

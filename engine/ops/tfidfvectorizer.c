@@ -94,8 +94,9 @@ vectorizer_dims(const InferNode *node, const InferDims *in, const Vectorizer *v,
   if (in->n < 0)
     return TRUE;
   if (in->n < 1 || in->n > 2)
-    return infer_op_error(node, error, INFER_ERROR_SHAPE, "the input has %d dimensions; 1 or 2 "
-                                                          "are needed",
+    return infer_op_error(node, error, INFER_ERROR_SHAPE,
+                          "the input has %d dimensions; 1 or 2 "
+                          "are needed",
                           in->n);
   out->d[in->n - 1] = v->width;
   return TRUE;
@@ -236,10 +237,11 @@ vectorizer_eval(const InferEvalArgs *args, GError **error)
 }
 
 static const InferAttrSpec vectorizer_attrs[] = {
-    {"max_gram_length", 'i', TRUE}, {"max_skip_count", 'i', TRUE}, {"min_gram_length", 'i', TRUE},
-    {"mode", 's', TRUE},            {"ngram_counts", 'I', TRUE},   {"ngram_indexes", 'I', TRUE},
-    {"pool_int64s", 'I', FALSE},    {"pool_strings", 'S', FALSE},  {"weights", 'F', FALSE},
-    {NULL, 0, FALSE}};
+    {"max_gram_length", 'i', TRUE}, {"max_skip_count", 'i', TRUE},
+    {"min_gram_length", 'i', TRUE}, {"mode", 's', TRUE},
+    {"ngram_counts", 'I', TRUE},    {"ngram_indexes", 'I', TRUE},
+    {"pool_int64s", 'I', FALSE},    {"pool_strings", 'S', FALSE},
+    {"weights", 'F', FALSE},        {NULL, 0, FALSE}};
 
 static const InferOp vectorizer = {
     .name = "TfIdfVectorizer",

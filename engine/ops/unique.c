@@ -85,8 +85,8 @@ unique_infer(InferShapeArgs *args, GError **error)
   if (infer_node_has_attr(args->node, "axis")) {
     gint axis = 0;
     dims = *in;
-    if (in->n >= 0 && !infer_op_axis(args->node, infer_node_get_int(args->node, "axis", 0), in->n,
-                                     &axis, error))
+    if (in->n >= 0 &&
+        !infer_op_axis(args->node, infer_node_get_int(args->node, "axis", 0), in->n, &axis, error))
       return FALSE;
     n = in->n >= 0 ? in->d[axis] : INFER_DIM_UNKNOWN;
     if (in->n >= 0)

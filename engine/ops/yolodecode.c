@@ -36,8 +36,7 @@ yolo_params(const InferNode *node, Yolo *yolo, GError **error)
   yolo->stride = infer_node_get_int(node, "stride", 0);
   yolo->squared = version == 5;
   yolo->classes = INFER_DIM_UNKNOWN;
-  yolo->scale =
-      infer_node_get_float(node, "scale_x_y", version == 3 ? 1 : version == 4 ? 1.05 : 2);
+  yolo->scale = infer_node_get_float(node, "scale_x_y", version == 3 ? 1 : version == 4 ? 1.05 : 2);
   if (n == 0 || n % 2 != 0)
     return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
                           "anchors has %" G_GSIZE_FORMAT " values, pairs are needed", n);
@@ -47,8 +46,8 @@ yolo_params(const InferNode *node, Yolo *yolo, GError **error)
   if (yolo->stride < 1 || yolo->stride > G_MAXINT16)
     return infer_op_error(node, error, INFER_ERROR_ARGUMENT, "stride is %" G_GINT64_FORMAT,
                           yolo->stride);
-  return isfinite(yolo->scale) || infer_op_error(node, error, INFER_ERROR_ARGUMENT,
-                                                 "scale_x_y is %g", yolo->scale);
+  return isfinite(yolo->scale) ||
+         infer_op_error(node, error, INFER_ERROR_ARGUMENT, "scale_x_y is %g", yolo->scale);
 }
 
 static gboolean

@@ -47,22 +47,66 @@ is_supported(InferDevice *device, const InferStep *step)
   return infer_step_choose(device, step, inputs, outputs) != &infer_impl_reference;
 }
 
-/* Takes the one reader of the step's result in, again and again, while the device says yes. */
+static gboolean
+is_pointwise(const InferNode *node)
+{
+  return node->n_outputs == 1 && (node->op->flags & INFER_OP_POINTWISE);
+}
+
+/* x * f(x), as SiLU and hard swish are exported: two readers that come together at once. */
+static guint
+gate_after(const InferUses *uses, const InferTensor *tensor, InferNode **found)
+{
+  GPtrArray *readers = uses->nodes[tensor->index];
+  InferNode *first, *second;
+
+  if (tensor->is_output || readers->len != 2)
+    return 0;
+  first = readers->pdata[0];
+  second = readers->pdata[1];
+  if (first == second || first->n_outputs != 1 || second->n_outputs != 1)
+    return 0;
+  if (infer_uses_single(uses, second->outputs[0]) == first) {
+    InferNode *swap = first;
+    first = second;
+    second = swap;
+  }
+  if (infer_uses_single(uses, first->outputs[0]) != second || !is_pointwise(first) ||
+      !is_pointwise(second) || second->n_inputs != 2)
+    return 0;
+  found[0] = first;
+  found[1] = second;
+  return 2;
+}
+
+/* The nodes that could be taken in next, and their number. */
+static guint
+next_nodes(const InferUses *uses, const InferTensor *tensor, GHashTable *taken, InferNode **found)
+{
+  guint n;
+
+  found[0] = infer_uses_single(uses, tensor);
+  n = !found[0] ? gate_after(uses, tensor, found) : is_pointwise(found[0]) ? 1 : 0;
+  for (guint i = 0; i < n; i++)
+    if (g_hash_table_contains(taken, found[i]))
+      return 0;
+  return n;
+}
+
+/* Takes the readers of the step's result in, again and again, while the device says yes. */
 static InferStep *
 grow(InferNode *anchor, const InferUses *uses, GHashTable *taken, InferDevice *device)
 {
-  InferNode *nodes[MAX_STEP_NODES] = {anchor};
+  InferNode *nodes[MAX_STEP_NODES + 2] = {anchor};
   InferStep *step = infer_step_new(nodes, 1, 0);
 
   while (step->n_nodes < MAX_STEP_NODES && step->n_outputs == 1) {
-    InferNode *next = infer_uses_single(uses, step->outputs[0]);
+    guint n = next_nodes(uses, step->outputs[0], taken, nodes + step->n_nodes);
     InferStep *trial;
 
-    if (!next || next->n_outputs != 1 || !(next->op->flags & INFER_OP_POINTWISE) ||
-        g_hash_table_contains(taken, next))
+    if (n == 0)
       break;
-    nodes[step->n_nodes] = next;
-    trial = infer_step_new(nodes, step->n_nodes + 1, 0);
+    trial = infer_step_new(nodes, step->n_nodes + n, 0);
     if (!is_supported(device, trial)) {
       infer_step_free(trial);
       break;
@@ -71,6 +115,19 @@ grow(InferNode *anchor, const InferUses *uses, GHashTable *taken, InferDevice *d
     step = trial;
   }
   return step;
+}
+
+/* A step that was grown from @anchor takes its nodes; it runs where its last node stood, when all
+ * that it reads is there. */
+static void
+take(InferNode *anchor, const InferUses *uses, GHashTable *taken, GHashTable *ends,
+     InferDevice *device)
+{
+  InferStep *step = grow(anchor, uses, taken, device);
+
+  for (guint j = 0; j < step->n_nodes; j++)
+    g_hash_table_add(taken, step->nodes[j]);
+  g_hash_table_insert(ends, step->nodes[step->n_nodes - 1], step);
 }
 
 GPtrArray *
@@ -83,16 +140,14 @@ infer_pass_fusion(InferNetwork *network, InferDevice *device, gboolean fuse, GEr
   GPtrArray *steps = g_ptr_array_new_with_free_func(infer_step_free);
 
   /* Backwards, so that of two convolutions that are added the later one takes the sum in. */
-  for (guint i = n; fuse && i-- > 0;) {
+  for (guint i = n; fuse && i-- > 0;)
+    if (can_anchor(infer_network_get_node(network, i)))
+      take(infer_network_get_node(network, i), uses, taken, ends, device);
+  /* Forwards, so that a chain of pointwise nodes that is left is found from its start. */
+  for (guint i = 0; fuse && i < n; i++) {
     InferNode *node = infer_network_get_node(network, i);
-    InferStep *step;
-
-    if (!can_anchor(node))
-      continue;
-    step = grow(node, uses, taken, device);
-    for (guint j = 0; j < step->n_nodes; j++)
-      g_hash_table_add(taken, step->nodes[j]);
-    g_hash_table_insert(ends, step->nodes[step->n_nodes - 1], step);
+    if (is_pointwise(node) && !g_hash_table_contains(taken, node))
+      take(node, uses, taken, ends, device);
   }
   for (guint i = 0; i < n; i++) {
     InferNode *node = infer_network_get_node(network, i);
