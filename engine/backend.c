@@ -20,7 +20,7 @@ __attribute__((constructor)) static void
 limit_spinning(void)
 {
   if (!g_getenv("OMP_WAIT_POLICY") && !g_getenv("GOMP_SPINCOUNT"))
-    g_setenv("GOMP_SPINCOUNT", "3000", FALSE);
+    g_setenv("GOMP_SPINCOUNT", "1000", FALSE);
 }
 
 /* --- modules --- */
