@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+G_DEFINE_BOXED_TYPE(InferArray, infer_array, infer_array_ref, infer_array_unref)
+
 #define ALIGNMENT 64
 /* More than any tensor of a network that runs on one machine; keeps sums of sizes from wrapping. */
 #define MAX_ARRAY_SIZE ((gsize)1 << 40)
@@ -100,6 +102,21 @@ infer_array_new_from_bytes(InferType type, const InferDims *dims, GBytes *bytes,
   array->data = (gpointer)data;
   array->owner = g_bytes_ref(bytes);
   return array;
+}
+
+InferArray *
+infer_array_new_from_data(InferType type, const InferDims *dims, const guint8 *data, gsize size,
+                          GError **error)
+{
+  g_autoptr(GBytes) bytes = g_bytes_new(data, size);
+
+  return infer_array_new_from_bytes(type, dims, bytes, error);
+}
+
+GBytes *
+infer_array_get_bytes(const InferArray *array)
+{
+  return g_bytes_new(array->data, array->size);
 }
 
 InferArray *

@@ -115,6 +115,11 @@ struct _InferImpl {
    * output (also of constants, row-major). Allocates nothing. */
   gboolean (*run)(gpointer state, InferStream *stream, void *const *inputs, void *const *outputs,
                   void *workspace, GError **error);
+
+  /* Whether operand @index, an input or with @output an output, may lie as @prepare says: in the
+   * layout wanted but with gaps, since it is a part of a larger tensor. Only asked of operands that
+   * are not dense; NULL where none may be. The answer may not depend on the number of rows. */
+  gboolean (*strided)(const InferPrepare *prepare, gboolean output, guint index);
 };
 
 /** Work given to a stream. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Runs that are timed for the plan's record, after one that warms up. */
-#define TIMED_RUNS 3
+#define TIMED_RUNS 5
 
 struct _InferBuilder {
   GObject parent;

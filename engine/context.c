@@ -293,6 +293,36 @@ infer_context_map(InferContext *self, const char *name, gsize *size, GError **er
 }
 
 gboolean
+infer_context_set_input_bytes(InferContext *self, const char *name, GBytes *bytes, GError **error)
+{
+  gsize size, have;
+  gconstpointer data = g_bytes_get_data(bytes, &have);
+  const InferTensor *tensor = find_binding(self, name, error);
+  gpointer memory = tensor ? infer_context_map(self, name, &size, error) : NULL;
+
+  if (!memory)
+    return FALSE;
+  if (!tensor->is_input || size != have) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "'%s' %s %" G_GSIZE_FORMAT " bytes, %" G_GSIZE_FORMAT " were given", name,
+                tensor->is_input ? "takes" : "is an output of", size, have);
+    return FALSE;
+  }
+  if (size)
+    memcpy(memory, data, size);
+  return TRUE;
+}
+
+GBytes *
+infer_context_get_output_bytes(InferContext *self, const char *name, GError **error)
+{
+  gsize size;
+  gconstpointer memory = infer_context_map(self, name, &size, error);
+
+  return memory ? g_bytes_new(memory, size) : NULL;
+}
+
+gboolean
 infer_context_set_scalar(InferContext *self, const char *name, double value)
 {
   for (guint i = 0; i < infer_network_get_n_inputs(network_of(self)); i++) {

@@ -164,6 +164,26 @@ infer_engine_get_run_time(InferEngine *self, guint batch)
   return best;
 }
 
+guint
+infer_engine_get_best_batch(InferEngine *self)
+{
+  /* A larger batch waits longer for its frames, so it has to be worth it. */
+  const double gain = 0.97;
+  double least = G_MAXDOUBLE;
+  guint best = 0;
+
+  for (guint i = 0; i < self->timings->len; i++) {
+    const InferTiming *timing = &g_array_index(self->timings, InferTiming, i);
+    double row = (double)timing->nanoseconds / MAX(timing->batch, 1);
+
+    if (timing->batch <= self->max_batch && row < least * (best ? gain : 1)) {
+      least = row;
+      best = timing->batch;
+    }
+  }
+  return best ? best : self->max_batch;
+}
+
 gsize
 infer_engine_get_weights_size(InferEngine *self)
 {

@@ -162,6 +162,7 @@ add_tensor(InferNetwork *self, const char *name, InferType type, const InferDims
   tensor->type = type;
   tensor->dims = *dims;
   tensor->index = self->tensors->len;
+  tensor->network = self;
   g_ptr_array_add(self->tensors, tensor);
   g_hash_table_insert(self->names, tensor->name, tensor);
   return tensor;
@@ -233,13 +234,14 @@ infer_network_add_constant(InferNetwork *self, const char *name, InferArray *val
 }
 
 static InferNode *
-node_new(const InferOp *op, const char *name, GVariant *attrs, InferTensor *const *inputs,
-         guint n_inputs, guint n_outputs)
+node_new(InferNetwork *self, const InferOp *op, const char *name, GVariant *attrs,
+         InferTensor *const *inputs, guint n_inputs, guint n_outputs)
 {
   InferNode *node = g_new0(InferNode, 1);
 
   if (!attrs)
     attrs = infer_attrs_new(NULL, NULL);
+  node->network = self;
   node->name = g_strdup(name);
   node->op = op;
   node->attrs = g_variant_ref_sink(attrs);
@@ -288,7 +290,7 @@ infer_network_add_node(InferNetwork *self, const char *op_name, const char *name
                 "node '%s': the operator '%s' is not known", name, op_name);
     return NULL;
   }
-  node = node_new(op, name, owned, inputs, n_inputs, n_outputs);
+  node = node_new(self, op, name, owned, inputs, n_inputs, n_outputs);
   out = g_new0(InferOperand, n_outputs + 1);
   if (n_outputs > 65536 || !infer_node_shape(node, out, error)) {
     if (error && !*error)
@@ -306,8 +308,8 @@ infer_network_add_node(InferNetwork *self, const char *op_name, const char *name
   return node;
 }
 
-static gboolean
-rename_tensor(InferNetwork *self, InferTensor *tensor, const char *name)
+gboolean
+infer_network_rename(InferNetwork *self, InferTensor *tensor, const char *name)
 {
   InferTensor *holder = g_hash_table_lookup(self->names, name);
 
@@ -343,7 +345,7 @@ infer_network_mark_output(InferNetwork *self, InferTensor *tensor, const char *n
       return FALSE;
     tensor = node->outputs[0];
   }
-  if (name && !rename_tensor(self, tensor, name)) {
+  if (name && !infer_network_rename(self, tensor, name)) {
     g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
                 "output '%s': an input or output of that name is there already", name);
     return FALSE;
@@ -465,7 +467,7 @@ infer_network_replace(InferNetwork *self, InferTensor *from, InferTensor *to)
     self->outputs->pdata[position] = to;
     {
       g_autofree char *name = g_strdup(from->name);
-      rename_tensor(self, to, name);
+      infer_network_rename(self, to, name);
     }
   }
   for (guint i = 0; i < self->nodes->len; i++) {
@@ -491,7 +493,7 @@ infer_network_replace_output(InferNetwork *self, InferTensor *from, InferTensor 
   self->outputs->pdata[position] = to;
   {
     g_autofree char *free_name = unique_name(self, inner);
-    return rename_tensor(self, from, free_name) && rename_tensor(self, to, name);
+    return infer_network_rename(self, from, free_name) && infer_network_rename(self, to, name);
   }
 }
 
@@ -670,7 +672,7 @@ infer_network_restore_node(InferNetwork *self, const InferOp *op, const char *na
                            InferTensor *const *inputs, guint n_inputs, InferTensor *const *outputs,
                            guint n_outputs, GError **error)
 {
-  InferNode *node = node_new(op, name, attrs, inputs, n_inputs, n_outputs);
+  InferNode *node = node_new(self, op, name, attrs, inputs, n_inputs, n_outputs);
 
   for (guint i = 0; i < n_outputs; i++) {
     if (outputs[i]->producer || outputs[i]->is_input || outputs[i]->value) {
@@ -699,6 +701,9 @@ copy_tensor(InferNetwork *copy, const InferTensor *tensor)
   twin->is_output = tensor->is_output;
   twin->has_content = tensor->has_content;
   twin->content = tensor->content;
+  twin->has_range = tensor->has_range;
+  twin->range_min = tensor->range_min;
+  twin->range_max = tensor->range_max;
   return twin;
 }
 
@@ -717,7 +722,7 @@ infer_network_copy(InferNetwork *self)
   for (guint i = 0; i < self->nodes->len; i++) {
     const InferNode *node = self->nodes->pdata[i];
     InferNode *twin =
-        node_new(node->op, node->name, node->attrs, node->inputs, node->n_inputs, node->n_outputs);
+        node_new(copy, node->op, node->name, node->attrs, node->inputs, node->n_inputs, node->n_outputs);
     for (guint j = 0; j < node->n_inputs; j++)
       if (node->inputs[j])
         twin->inputs[j] = copy->tensors->pdata[node->inputs[j]->index];

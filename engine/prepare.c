@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "prepare.h"
+#include "placement.h"
 #include "planner.h"
 
 #include <stdlib.h>
@@ -203,7 +203,7 @@ prepare_step(InferPrepared *self, guint index, InferDevice *device, InferPacks *
   InferPrepare prepare = {
       .device = device, .step = step, .inputs = inputs, .outputs = outputs, .packer = packs};
 
-  if (infer_step_is_view(step))
+  if (infer_step_is_view(step) || self->skipped[index])
     return TRUE;
   for (guint i = 0; i < step->n_inputs; i++)
     inputs[i] = self->buffers[step->inputs[i]->index];
@@ -219,19 +219,6 @@ prepare_step(InferPrepared *self, guint index, InferDevice *device, InferPacks *
 }
 
 /* --- memory --- */
-
-/* A view has the memory of what it looks at. */
-static void
-find_roots(InferPrepared *self)
-{
-  for (guint i = 0; i < self->n_tensors; i++)
-    self->roots[i] = i;
-  for (guint s = 0; s < self->n_steps; s++) {
-    const InferStep *step = self->program->steps->pdata[s];
-    if (infer_step_is_view(step))
-      self->roots[step->outputs[0]->index] = self->roots[step->nodes[0]->inputs[0]->index];
-  }
-}
 
 static void
 touch(InferLife *life, guint step)
@@ -292,7 +279,6 @@ place_all(InferPrepared *self, gboolean keep_all, GError **error)
   g_autofree gboolean *is_io = g_new0(gboolean, self->n_tensors + 1);
   gsize arena;
 
-  find_roots(self);
   find_lives(self, lives, keep_all);
   if (!place_io(self, is_io))
     goto too_large;
@@ -354,7 +340,7 @@ infer_prepared_run_step(const InferPrepared *self, guint index, guint8 *base, In
   const InferStep *step = self->program->steps->pdata[index];
   gpointer *list = self->pointers + self->step_pointers[index];
 
-  if (infer_step_is_view(step))
+  if (infer_step_is_view(step) || self->skipped[index])
     return TRUE;
   return step->impl->run(self->states[index], stream, list, list + step->n_inputs,
                          base + self->workspaces[index], error);
@@ -373,12 +359,16 @@ infer_prepared_new(const InferProgram *program, InferDevice *device, InferPacks 
   self->n_steps = program->steps->len;
   self->buffers = g_new0(InferBuffer, self->n_tensors + 1);
   self->roots = g_new0(guint, self->n_tensors + 1);
+  self->shifts = g_new0(gsize, self->n_tensors + 1);
+  self->skipped = g_new0(gboolean, self->n_steps + 1);
   self->offsets = g_new0(gsize, self->n_tensors + 1);
   self->states = g_new0(gpointer, self->n_steps + 1);
   self->workspaces = g_new0(gsize, self->n_steps + 1);
   self->workspace_sizes = g_new0(gsize, self->n_steps + 1);
   self->step_pointers = g_new0(guint, self->n_steps + 1);
   ok = infer_concrete(self, batch_symbol, error);
+  if (ok)
+    infer_place_tensors(self, device);
   for (guint i = 0; ok && i < self->n_steps; i++)
     ok = prepare_step(self, i, device, packs, error);
   if (!ok || !place_all(self, keep_all, error)) {
@@ -401,6 +391,8 @@ infer_prepared_free(gpointer data)
   }
   g_free(self->buffers);
   g_free(self->roots);
+  g_free(self->shifts);
+  g_free(self->skipped);
   g_free(self->offsets);
   g_free(self->states);
   g_free(self->workspaces);

@@ -33,6 +33,8 @@ void infer_packs_add(InferPacks *packs, guint tensor, GBytes *key, GBytes *data)
  * @batch: rows that it was prepared for
  * @buffers: per tensor: concrete dimensions and strides
  * @roots: per tensor: the tensor whose memory it has
+ * @shifts: per tensor: bytes from the start of its root's memory
+ * @skipped: per step: what it would copy is in place already
  * @offsets: per tensor: where it lies in the memory; of roots that are not constant
  * @memory_size: bytes of memory that a context needs
  * @io_size: bytes of it at the start that are inputs and outputs
@@ -51,6 +53,8 @@ typedef struct {
   const InferProgram *program;
   InferBuffer *buffers;
   guint *roots;
+  gsize *shifts;
+  gboolean *skipped;
   gsize *offsets;
   gsize memory_size;
   gsize io_size;
@@ -78,9 +82,12 @@ void infer_prepared_set_base(InferPrepared *prepared, guint8 *base);
 static inline gpointer
 infer_prepared_data(const InferPrepared *prepared, const InferTensor *tensor, guint8 *base)
 {
-  const InferBuffer *root = &prepared->buffers[prepared->roots[tensor->index]];
+  guint root = prepared->roots[tensor->index];
+  guint8 *memory = prepared->buffers[root].value
+                       ? (guint8 *)prepared->buffers[root].value->data
+                       : base + prepared->offsets[root];
 
-  return root->value ? root->value->data : base + prepared->offsets[prepared->roots[tensor->index]];
+  return memory + prepared->shifts[tensor->index];
 }
 
 /** Bytes of a tensor in memory. */

@@ -4,6 +4,14 @@
 
 G_DEFINE_QUARK(infer - error - quark, infer_error)
 
+static gpointer
+dims_copy(gpointer boxed)
+{
+  return g_memdup2(boxed, sizeof(InferDims));
+}
+
+G_DEFINE_BOXED_TYPE(InferDims, infer_dims, dims_copy, g_free)
+
 static const struct {
   const char *name;
   guint bits;
@@ -79,6 +87,30 @@ infer_type_is_integer(InferType type)
   default:
     return FALSE;
   }
+}
+
+InferDims *
+infer_dims_new(const gint64 *values, guint n, GError **error)
+{
+  InferDims *dims;
+
+  if (n > INFER_MAX_DIMS) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_SHAPE, "%u dimensions are more than %d", n,
+                INFER_MAX_DIMS);
+    return NULL;
+  }
+  dims = g_new0(InferDims, 1);
+  dims->n = (gint)n;
+  for (guint i = 0; i < n; i++)
+    dims->d[i] = values[i];
+  return dims;
+}
+
+const gint64 *
+infer_dims_get_values(const InferDims *dims, guint *n)
+{
+  *n = (guint)CLAMP(dims->n, 0, INFER_MAX_DIMS);
+  return dims->d;
 }
 
 gboolean

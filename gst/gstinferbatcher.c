@@ -62,7 +62,7 @@ gst_infer_batcher_target(GstInferBatcher *self)
   if (self->settings.batch_size > 0)
     return MIN(self->settings.batch_size, max);
   if (!self->live)
-    return max;
+    return self->model ? gst_infer_model_get_best_batch(self->model) : 1;
   for (guint i = 0; i < self->pads->len; i++) {
     const GstInferPad *pad = g_ptr_array_index(self->pads, i);
     active += !pad->eos && !pad->flushing && pad->flow == GST_FLOW_OK;

@@ -242,6 +242,12 @@ gst_infer_model_get_max_batch(GstInferModel *self)
   return MAX(infer_engine_get_max_batch(self->engine), 1);
 }
 
+guint
+gst_infer_model_get_best_batch(GstInferModel *self)
+{
+  return MAX(infer_engine_get_best_batch(self->engine), 1);
+}
+
 GstClockTime
 gst_infer_model_get_run_time(GstInferModel *self, guint batch)
 {

@@ -77,6 +77,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(GstInferModel, gst_infer_model_unref)
  */
 const gchar *gst_infer_model_get_name(GstInferModel *model);
 guint gst_infer_model_get_max_batch(GstInferModel *model);
+guint gst_infer_model_get_best_batch(GstInferModel *model);
 /** gst_infer_model_get_run_time: Returns: nanoseconds of a run of @batch rows as recorded when the
  *  plan was built, 0 when not known. */
 GstClockTime gst_infer_model_get_run_time(GstInferModel *model, guint batch);

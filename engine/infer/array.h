@@ -49,6 +49,27 @@ INFER_API InferArray *infer_array_new_from_bytes(InferType type, const InferDims
                                                  GBytes *bytes, GError **error);
 
 /**
+ * infer_array_new_from_data:
+ * @type: element type
+ * @dims: constant dimensions
+ * @data: (array length=size) (element-type guint8): the elements, in the host's byte order; copied
+ * @size: bytes at @data
+ * @error: return location
+ *
+ * Returns: (transfer full) (nullable): an array of the elements, or %NULL when the sizes differ.
+ */
+INFER_API InferArray *infer_array_new_from_data(InferType type, const InferDims *dims,
+                                                const guint8 *data, gsize size, GError **error);
+
+/**
+ * infer_array_get_bytes:
+ * @array: an array
+ *
+ * Returns: (transfer full): a copy of the elements
+ */
+INFER_API GBytes *infer_array_get_bytes(const InferArray *array);
+
+/**
  * infer_array_new_view: (skip)
  *
  * An array over memory of the caller, which has to outlive it. @data may be changed later
@@ -58,28 +79,59 @@ INFER_API InferArray *infer_array_new_from_bytes(InferType type, const InferDims
  */
 INFER_API InferArray *infer_array_new_view(InferType type, const InferDims *dims, gpointer data);
 
-/** infer_array_new_scalar_float: Returns: (transfer full): a float scalar. */
+/**
+ * infer_array_new_float:
+ * @value: the element
+ *
+ * Returns: (transfer full): a float scalar.
+ */
 INFER_API InferArray *infer_array_new_float(float value);
-/** infer_array_new_int64s: Returns: (transfer full): a vector of @n int64. */
+/**
+ * infer_array_new_int64s:
+ * @values: (array length=n): the elements
+ * @n: how many there are
+ *
+ * Returns: (transfer full): a vector of @n int64.
+ */
 INFER_API InferArray *infer_array_new_int64s(const gint64 *values, gsize n);
 
+/** infer_array_ref: (skip) */
 INFER_API InferArray *infer_array_ref(InferArray *array);
+/** infer_array_unref: (skip) */
 INFER_API void infer_array_unref(InferArray *array);
+INFER_API GType infer_array_get_type(void);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InferArray, infer_array_unref)
 
-/** infer_array_count: Returns: the number of elements. */
+/**
+ * infer_array_count:
+ * @array: an array
+ *
+ * Returns: the number of elements.
+ */
 INFER_API gint64 infer_array_count(const InferArray *array);
 
 /**
- * infer_array_get_int: / infer_array_get_double:
+ * infer_array_get_int:
  * @array: an array of any numeric type of 8 bits or more
  * @index: element, row-major
  *
  * Returns: the element converted; 0 for types that have no value here (strings, complex).
  */
 INFER_API gint64 infer_array_get_int(const InferArray *array, gsize index);
+/**
+ * infer_array_get_double:
+ * @array: an array of any numeric type of 8 bits or more
+ * @index: element, row-major
+ *
+ * Returns: the element converted; 0 for types that have no value here (strings, complex).
+ */
 INFER_API double infer_array_get_double(const InferArray *array, gsize index);
-/** infer_array_set_double: stores @value converted to the array's type, saturating integers. */
+/**
+ * infer_array_set_double:
+ * @array: an array that the caller made
+ * @index: element, row-major
+ * @value: stored converted to the array's type, saturating integers
+ */
 INFER_API void infer_array_set_double(InferArray *array, gsize index, double value);
 
 G_END_DECLS

@@ -58,6 +58,31 @@ INFER_API guint infer_context_get_batch(InferContext *context);
 INFER_API gpointer infer_context_map(InferContext *context, const char *name, gsize *size,
                                      GError **error);
 
+/**
+ * infer_context_set_input_bytes:
+ * @context: a context with a batch set
+ * @name: an input
+ * @bytes: the current batch's rows, row-major; copied
+ * @error: return location
+ *
+ * infer_context_map() for languages that cannot write to memory.
+ *
+ * Returns: success
+ */
+INFER_API gboolean infer_context_set_input_bytes(InferContext *context, const char *name,
+                                                 GBytes *bytes, GError **error);
+
+/**
+ * infer_context_get_output_bytes:
+ * @context: a context that was synchronized
+ * @name: an input or output
+ * @error: return location
+ *
+ * Returns: (transfer full) (nullable): a copy of the current batch's rows, row-major
+ */
+INFER_API GBytes *infer_context_get_output_bytes(InferContext *context, const char *name,
+                                                 GError **error);
+
 /** infer_context_get_dims: the dimensions of a binding at the current batch. */
 INFER_API gboolean infer_context_get_dims(InferContext *context, const char *name, InferDims *dims,
                                           GError **error);

@@ -81,6 +81,9 @@ INFER_API guint infer_engine_get_max_batch(InferEngine *engine);
 /** infer_engine_get_run_time: Returns: nanoseconds that the largest prepared batch @batch took
  *  when the engine was built, 0 when not known. */
 INFER_API guint64 infer_engine_get_run_time(InferEngine *engine, guint batch);
+/** infer_engine_get_best_batch: Returns: the batch that took least time a row when the engine was
+ *  built; of equal ones the smallest */
+INFER_API guint infer_engine_get_best_batch(InferEngine *engine);
 /** infer_engine_get_weights_size: Returns: bytes of plain and packed weights */
 INFER_API gsize infer_engine_get_weights_size(InferEngine *engine);
 

@@ -10,6 +10,7 @@ G_BEGIN_DECLS
 typedef struct _InferOp InferOp;
 typedef struct _InferNode InferNode;
 typedef struct _InferTensor InferTensor;
+typedef struct _InferNetwork InferNetwork;
 
 #define INFER_TYPE_NETWORK (infer_network_get_type())
 /**
@@ -35,8 +36,12 @@ G_DECLARE_FINAL_TYPE(InferNetwork, infer_network, INFER, NETWORK, GObject)
  * @has_content: @content is valid
  * @content: the partly known elements (at most INFER_MAX_DIMS) of a small integer tensor,
  *   constants, symbols or %INFER_DIM_UNKNOWN: how shapes propagate
+ * @has_range: @range_min and @range_max are set
+ * @range_min: the least value that the elements take, for quantization
+ * @range_max: the largest
  *
- * An edge of the network. Read-only to users.
+ * An edge of the network. Read-only to users, who change it through the functions below. It
+ * belongs to its network; as a boxed type, a copy is the same tensor and keeps the network alive.
  */
 struct _InferTensor {
   char *name;
@@ -49,8 +54,12 @@ struct _InferTensor {
   gboolean is_output;
   gboolean has_content;
   InferDims content;
+  gboolean has_range;
+  float range_min;
+  float range_max;
   /*< private >*/
   guint index;
+  InferNetwork *network;
 };
 
 /**
@@ -63,7 +72,8 @@ struct _InferTensor {
  * @n_outputs: number of outputs
  * @outputs: (array length=n_outputs): tensors
  *
- * An operator in a network. Read-only to users.
+ * An operator in a network. Read-only to users. It belongs to its network; as a boxed type, a
+ * copy is the same node and keeps the network alive.
  */
 struct _InferNode {
   char *name;
@@ -73,6 +83,8 @@ struct _InferNode {
   InferTensor **inputs;
   guint n_outputs;
   InferTensor **outputs;
+  /*< private >*/
+  InferNetwork *network;
 };
 
 /**
@@ -176,8 +188,74 @@ INFER_API void infer_network_set_model_info(InferNetwork *network, InferModelInf
 /** infer_network_validate: checks every invariant of the network; for tests and passes. */
 INFER_API gboolean infer_network_validate(InferNetwork *network, GError **error);
 
+/**
+ * infer_tensor_set_name:
+ * @tensor: a tensor
+ * @name: a name that no input or output has; an inner tensor of that name gets another one
+ * @error: return location
+ *
+ * Returns: success
+ */
+INFER_API gboolean infer_tensor_set_name(InferTensor *tensor, const char *name, GError **error);
+
+/**
+ * infer_tensor_set_type:
+ * @tensor: an input of the network without a default
+ * @type: the type that it is bound with
+ * @error: return location
+ *
+ * Changes the type of an input, and infers the types of all that follow again. Nothing is
+ * converted: where an operator does not take the type the input stays as it was.
+ *
+ * Returns: success
+ */
+INFER_API gboolean infer_tensor_set_type(InferTensor *tensor, InferType type, GError **error);
+
+/**
+ * infer_tensor_set_dynamic_range:
+ * @tensor: a tensor
+ * @min: the least value that its elements take
+ * @max: the largest, above @min
+ * @error: return location
+ *
+ * Says what values a tensor takes, for quantization without calibration.
+ *
+ * Returns: success
+ */
+INFER_API gboolean infer_tensor_set_dynamic_range(InferTensor *tensor, float min, float max,
+                                                  GError **error);
+
+/**
+ * infer_tensor_get_dims:
+ * @tensor: a tensor
+ *
+ * Returns: (transfer none): its dimensions
+ */
+INFER_API const InferDims *infer_tensor_get_dims(InferTensor *tensor);
+
+INFER_API GType infer_tensor_get_type(void);
+INFER_API GType infer_node_get_type(void);
+
 /** infer_node_get_op_name: Returns: the operator's name ("Conv"). */
 INFER_API const char *infer_node_get_op_name(const InferNode *node);
+
+/**
+ * infer_node_get_output:
+ * @node: a node
+ * @index: output
+ *
+ * Returns: (transfer none) (nullable): the output, %NULL when there is none of that number
+ */
+INFER_API InferTensor *infer_node_get_output(const InferNode *node, guint index);
+
+/**
+ * infer_node_get_input:
+ * @node: a node
+ * @index: input
+ *
+ * Returns: (transfer none) (nullable): the input, %NULL when there is none of that number
+ */
+INFER_API InferTensor *infer_node_get_input(const InferNode *node, guint index);
 
 /* Attributes of a node; @fallback where the attribute is absent. */
 INFER_API gint64 infer_node_get_int(const InferNode *node, const char *name, gint64 fallback);

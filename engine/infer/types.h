@@ -94,6 +94,29 @@ typedef struct {
 #define INFER_DIMS_SCALAR ((InferDims){.n = 0})
 #define INFER_DIMS_UNKNOWN ((InferDims){.n = -1})
 
+INFER_API GType infer_dims_get_type(void);
+
+/**
+ * infer_dims_new:
+ * @values: (array length=n): the dimensions
+ * @n: how many there are, at most %INFER_MAX_DIMS
+ * @error: return location
+ *
+ * For languages that have no use for INFER_DIMS().
+ *
+ * Returns: (transfer full) (nullable): the dimensions; to be freed with g_free()
+ */
+INFER_API InferDims *infer_dims_new(const gint64 *values, guint n, GError **error);
+
+/**
+ * infer_dims_get_values:
+ * @dims: dimensions
+ * @n: (out): how many there are, 0 when the rank is not known
+ *
+ * Returns: (transfer none) (array length=n): the dimensions
+ */
+INFER_API const gint64 *infer_dims_get_values(const InferDims *dims, guint *n);
+
 INFER_API gboolean infer_dims_equal(const InferDims *a, const InferDims *b);
 
 /** infer_dims_is_constant: Returns: whether the rank and every dimension are known numbers. */

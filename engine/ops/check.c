@@ -37,10 +37,11 @@ infer_check_dims(const InferShapeArgs *args, guint index, gint n, gint64 *const 
   for (gint i = 0; i < n; i++) {
     if (have->d[i] >= 0 && *dims[i] >= 0 && have->d[i] != *dims[i]) {
       g_autofree char *text = infer_dims_to_string(have);
-      return infer_op_error(args->node, error, INFER_ERROR_SHAPE,
-                            "input %u is %s; the other inputs and attributes ask for %" G_GINT64_FORMAT
-                            " in dimension %d",
-                            index, text, *dims[i], i);
+      return infer_op_error(
+          args->node, error, INFER_ERROR_SHAPE,
+          "input %u is %s; the other inputs and attributes ask for %" G_GINT64_FORMAT
+          " in dimension %d",
+          index, text, *dims[i], i);
     }
     if (have->d[i] >= 0 || *dims[i] == INFER_DIM_UNKNOWN)
       *dims[i] = have->d[i];
@@ -98,8 +99,8 @@ infer_check_ints(const InferNode *node, const char *name, gint n, gint64 least, 
   for (gint i = 0; i < n; i++) {
     if (values[i] < least || values[i] > MAX_ATTR)
       return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
-                            "%s has the element %" G_GINT64_FORMAT
-                            ", allowed are %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
+                            "%s has the element %" G_GINT64_FORMAT ", allowed are %" G_GINT64_FORMAT
+                            " to %" G_GINT64_FORMAT,
                             name, values[i], least, MAX_ATTR);
     list[i] = values[i];
   }

@@ -14,7 +14,10 @@ count_spatial(const InferNode *node, const DataInts *image, const DataInts *bloc
   gsize strides = 0;
 
   infer_node_get_ints(node, "strides", &strides);
-  *n = image->n >= 0 ? image->n : block->n >= 0 ? block->n : strides > 0 ? (gint)MIN(strides, 99) : -1;
+  *n = image->n >= 0   ? image->n
+       : block->n >= 0 ? block->n
+       : strides > 0   ? (gint)MIN(strides, 99)
+                       : -1;
   if (*n > INFER_WINDOW_MAX || *n == 0 || (block->n >= 0 && *n >= 0 && block->n != *n))
     return infer_op_error(node, error, INFER_ERROR_UNSUPPORTED,
                           "image_shape has %d elements and block_shape %d; supported are 1 to %d",
@@ -34,7 +37,8 @@ count_blocks(const InferNode *node, const InferWindow *window, const gint64 *ima
   *positions = *taps = 1;
   for (gint i = 0; i < window->n; i++) {
     *positions = image[i] < 0 ? INFER_DIM_UNKNOWN : infer_check_product(*positions, out[i]);
-    *taps = window->kernel[i] < 0 ? INFER_DIM_UNKNOWN : infer_check_product(*taps, window->kernel[i]);
+    *taps =
+        window->kernel[i] < 0 ? INFER_DIM_UNKNOWN : infer_check_product(*taps, window->kernel[i]);
   }
   *positions = *positions < 0 ? INFER_DIM_UNKNOWN : *positions;
   return TRUE;
@@ -61,10 +65,9 @@ col2im_dims(const InferShapeArgs *args, const DataInts *image, const DataInts *b
       !infer_check_dims(args, 0, 3, (gint64 *[]){&batch, &rows, &positions}, error))
     return FALSE;
   if (rows >= 0 && taps > 0 && rows % taps != 0)
-    return infer_op_error(args->node, error, INFER_ERROR_SHAPE,
-                          "%" G_GINT64_FORMAT " rows are not channels of %" G_GINT64_FORMAT
-                          " elements",
-                          rows, taps);
+    return infer_op_error(
+        args->node, error, INFER_ERROR_SHAPE,
+        "%" G_GINT64_FORMAT " rows are not channels of %" G_GINT64_FORMAT " elements", rows, taps);
   *out = infer_check_unknown(n + 2);
   out->d[0] = batch;
   if (taps == 1 || (rows >= 0 && taps > 0))
@@ -81,8 +84,7 @@ col2im_infer(InferShapeArgs *args, GError **error)
   gint n;
 
   if (!infer_check_reals(args, 0, 0, error) || !data_ints(args, 1, &image, error) ||
-      !data_ints(args, 2, &block, error) ||
-      !count_spatial(args->node, &image, &block, &n, error))
+      !data_ints(args, 2, &block, error) || !count_spatial(args->node, &image, &block, &n, error))
     return FALSE;
   args->out[0].type = args->in[0].type;
   return n < 0 || col2im_dims(args, &image, &block, n, &args->out[0].dims, error);

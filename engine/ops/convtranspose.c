@@ -98,7 +98,8 @@ output_dim(const InferNode *node, const Transposed *t, gint i, gint64 in, gint64
   *out = t->wanted[i] > 0 ? t->wanted[i] : INFER_DIM_UNKNOWN;
   if (in < 0) {
     if (t->wanted[i] < 0 && w->stride[i] == 1 &&
-        (is_same(t) || (w->kernel[i] > 0 && extent(t, i) - 1 + t->more[i] == w->begin[i] + w->end[i])))
+        (is_same(t) ||
+         (w->kernel[i] > 0 && extent(t, i) - 1 + t->more[i] == w->begin[i] + w->end[i])))
       *out = in;
     return TRUE;
   }
@@ -133,8 +134,7 @@ backward_slide(const Transposed *t, const gint64 *in, const gint64 *out, InferSl
     if (t->wanted[i] < 0 && !is_same(t))
       continue;
     total = MAX(total, 0);
-    slide->begin[j] =
-        t->window.auto_pad == INFER_PAD_SAME_UPPER ? total / 2 : total - total / 2;
+    slide->begin[j] = t->window.auto_pad == INFER_PAD_SAME_UPPER ? total / 2 : total - total / 2;
   }
 }
 
@@ -212,11 +212,10 @@ convtranspose_eval(const InferEvalArgs *args, GError **error)
   return TRUE;
 }
 
-static const InferAttrSpec attrs[] = {{"auto_pad", 's', FALSE},       {"dilations", 'I', FALSE},
-                                      {"group", 'i', FALSE},          {"kernel_shape", 'I', FALSE},
-                                      {"output_padding", 'I', FALSE}, {"output_shape", 'I', FALSE},
-                                      {"pads", 'I', FALSE},           {"strides", 'I', FALSE},
-                                      {NULL, 0, FALSE}};
+static const InferAttrSpec attrs[] = {
+    {"auto_pad", 's', FALSE},     {"dilations", 'I', FALSE},      {"group", 'i', FALSE},
+    {"kernel_shape", 'I', FALSE}, {"output_padding", 'I', FALSE}, {"output_shape", 'I', FALSE},
+    {"pads", 'I', FALSE},         {"strides", 'I', FALSE},        {NULL, 0, FALSE}};
 
 static const InferOp convtranspose = {.name = "ConvTranspose",
                                       .version = 11,

@@ -166,10 +166,13 @@ deformconv_scratch(const InferShapeArgs *args)
                   : infer_check_bytes(infer_check_product(rows + 1, positions), sizeof(double), 0);
 }
 
-static const InferAttrSpec attrs[] = {
-    {"dilations", 'I', FALSE},    {"group", 'i', FALSE}, {"kernel_shape", 'I', FALSE},
-    {"offset_group", 'i', FALSE}, {"pads", 'I', FALSE},  {"strides", 'I', FALSE},
-    {NULL, 0, FALSE}};
+static const InferAttrSpec attrs[] = {{"dilations", 'I', FALSE},
+                                      {"group", 'i', FALSE},
+                                      {"kernel_shape", 'I', FALSE},
+                                      {"offset_group", 'i', FALSE},
+                                      {"pads", 'I', FALSE},
+                                      {"strides", 'I', FALSE},
+                                      {NULL, 0, FALSE}};
 
 static const InferOp deformconv = {.name = "DeformConv",
                                    .version = 19,

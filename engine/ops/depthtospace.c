@@ -26,7 +26,8 @@ to_space_infer(InferShapeArgs *args, GError **error)
   area = block * block;
   if (out->d[1] >= 0 && out->d[1] % area != 0)
     return infer_op_error(args->node, error, INFER_ERROR_SHAPE,
-                          "%" G_GINT64_FORMAT " channels do not divide into blocks of %" G_GINT64_FORMAT
+                          "%" G_GINT64_FORMAT
+                          " channels do not divide into blocks of %" G_GINT64_FORMAT
                           " x %" G_GINT64_FORMAT,
                           out->d[1], block, block);
   if (block > 1)
@@ -54,8 +55,8 @@ shuffle(const InferEvalArgs *args, gboolean to_space)
   const InferDims *deep = to_space ? &x->dims : &y->dims;
   gint64 c = deep->d[1] / (block * block), h = deep->d[2], w = deep->d[3], plane = h * w;
   gint64 dims[] = {deep->d[0], c, h, block, w, block};
-  gint64 wide[] = {c * plane * block * block, plane * block * block, w * block * block, w * block,
-                   block, 1};
+  gint64 wide[] = {
+      c * plane * block * block, plane * block * block, w * block * block, w * block, block, 1};
   gint64 dcr[] = {c * plane * block * block, plane, w, block * c * plane, 1, c * plane};
   gint64 crd_strides[] = {dcr[0], block * block * plane, w, block * plane, 1, plane};
   const gint64 *stack = crd ? crd_strides : dcr;
@@ -125,7 +126,7 @@ static const InferOp to_space = {.name = "DepthToSpace",
                                  .infer = to_space_infer,
                                  .eval = to_space_eval};
 static const InferOp to_depth = {.name = "SpaceToDepth",
-                                 .version = 13,
+                                 .version = 28,
                                  .min_inputs = 1,
                                  .max_inputs = 1,
                                  .min_outputs = 1,

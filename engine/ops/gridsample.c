@@ -63,8 +63,8 @@ gridsample_infer(InferShapeArgs *args, GError **error)
                           x->n, grid->n);
   batch = x->n >= 0 ? x->d[0] : INFER_DIM_UNKNOWN;
   last = grid->n >= 0 ? grid->d[rank - 1] : INFER_DIM_UNKNOWN;
-  if (grid->n >= 0 && ((batch >= 0 && grid->d[0] >= 0 && batch != grid->d[0]) ||
-                       (last >= 0 && last != rank - 2)))
+  if (grid->n >= 0 &&
+      ((batch >= 0 && grid->d[0] >= 0 && batch != grid->d[0]) || (last >= 0 && last != rank - 2)))
     return infer_op_error(args->node, error, INFER_ERROR_SHAPE,
                           "a grid of %" G_GINT64_FORMAT " images and %" G_GINT64_FORMAT
                           " coordinates does not fit the input",
@@ -107,8 +107,9 @@ coordinate(const Sampler *s, gint i, double x)
     x = rint(x);
   if (x >= least && x <= most)
     return x;
+  /* A cubic goes on outside, over repeated borders, as in PyTorch, where the operator is from. */
   if (s->padding == PAD_BORDER)
-    x = CLAMP(x, 0, size - 1);
+    x = s->mode == MODE_CUBIC ? CLAMP(x, -3, size + 2) : CLAMP(x, 0, size - 1);
   else if (s->padding == PAD_REFLECTION)
     x = reflect(x, least, most);
   /* Anything that far outside is not a number of an element; a little outside stays that. */
@@ -156,9 +157,9 @@ find_taps(const Sampler *s, gint i, double x, Taps *taps)
     else if (s->padding == PAD_BORDER)
       taps->at[k] = CLAMP(at, 0, size - 1);
     else
-      taps->at[k] = CLAMP((gint64)reflect((double)at, s->align ? 0 : -0.5,
-                                          (double)size - (s->align ? 1 : 0.5)),
-                          0, size - 1);
+      taps->at[k] = CLAMP(
+          (gint64)reflect((double)at, s->align ? 0 : -0.5, (double)size - (s->align ? 1 : 0.5)), 0,
+          size - 1);
   }
 }
 
@@ -301,8 +302,10 @@ affine_eval(const InferEvalArgs *args, GError **error)
   return TRUE;
 }
 
-static const InferAttrSpec sample_attrs[] = {
-    {"align_corners", 'i', FALSE}, {"mode", 's', FALSE}, {"padding_mode", 's', FALSE}, {NULL, 0, FALSE}};
+static const InferAttrSpec sample_attrs[] = {{"align_corners", 'i', FALSE},
+                                             {"mode", 's', FALSE},
+                                             {"padding_mode", 's', FALSE},
+                                             {NULL, 0, FALSE}};
 static const InferAttrSpec affine_attrs[] = {{"align_corners", 'i', FALSE}, {NULL, 0, FALSE}};
 
 static const InferOp gridsample = {.name = "GridSample",

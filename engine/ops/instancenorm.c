@@ -56,9 +56,8 @@ normalize(const InferEvalArgs *args, gint64 blocks)
     for (gint64 i = at; i < at + size; i++) {
       gint64 c = i / plane % channels;
 
-      infer_real_set(y, i,
-                     (infer_real(x, i) - mean) * factor * infer_real(scale, c) +
-                         infer_real(bias, c));
+      infer_real_set(
+          y, i, (infer_real(x, i) - mean) * factor * infer_real(scale, c) + infer_real(bias, c));
     }
   }
   return TRUE;

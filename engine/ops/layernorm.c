@@ -81,7 +81,8 @@ finish(const InferEvalArgs *args, gint64 at, gint64 size, double mean, double fa
   if (bias)
     infer_op_broadcast_strides(&bias->dims, &x->dims, bias_strides);
   for (gint64 i = at; i < at + size; i++) {
-    double value = (infer_real(x, i) - mean) * factor * parameter(scale, scale_strides, &x->dims, i);
+    double value =
+        (infer_real(x, i) - mean) * factor * parameter(scale, scale_strides, &x->dims, i);
 
     infer_real_set(args->out[0], i,
                    bias ? value + parameter(bias, bias_strides, &x->dims, i) : value);
@@ -131,10 +132,8 @@ rms_eval(const InferEvalArgs *args, GError **error)
   return norm_eval(args, FALSE, error);
 }
 
-static const InferAttrSpec attrs[] = {{"axis", 'i', FALSE},
-                                      {"epsilon", 'f', FALSE},
-                                      {"stash_type", 'i', FALSE},
-                                      {NULL, 0, FALSE}};
+static const InferAttrSpec attrs[] = {
+    {"axis", 'i', FALSE}, {"epsilon", 'f', FALSE}, {"stash_type", 'i', FALSE}, {NULL, 0, FALSE}};
 
 static const InferOp layer = {.name = "LayerNormalization",
                               .version = 17,

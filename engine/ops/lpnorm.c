@@ -109,8 +109,8 @@ lp_infer(InferShapeArgs *args, GError **error)
 
   if (!infer_check_reals(args, 0, 0, error) ||
       !infer_check_int(args->node, "p", 2, 1, 2, &p, error) ||
-      (x->n >= 0 && !infer_op_axis(args->node, infer_node_get_int(args->node, "axis", -1), x->n,
-                                   &axis, error)))
+      (x->n >= 0 &&
+       !infer_op_axis(args->node, infer_node_get_int(args->node, "axis", -1), x->n, &axis, error)))
     return FALSE;
   args->out[0].type = args->in[0].type;
   args->out[0].dims = *x;

@@ -70,7 +70,8 @@ pool_eval(const InferEvalArgs *args, GError **error)
 
     if (!(image >= 0 && image < (double)in[0]))
       return infer_op_error(args->node, error, INFER_ERROR_SHAPE,
-                            "region %" G_GINT64_FORMAT " is of image %g, there are %" G_GINT64_FORMAT,
+                            "region %" G_GINT64_FORMAT
+                            " is of image %g, there are %" G_GINT64_FORMAT,
                             roi, image, in[0]);
     for (gint i = 0; i < 2; i++) {
       double end = round(infer_real(rois, roi * 5 + 4 - i) * scale);

@@ -42,8 +42,8 @@ conv_dims(InferShapeArgs *args, const Layout *l, GError **error)
                           rank, w.n);
   x = x.n < 0 ? infer_check_unknown(rank) : x;
   w = w.n < 0 ? infer_check_unknown(rank) : w;
-  if ((x.d[1] >= 0 && w.d[1] >= 0 && x.d[1] != infer_check_product(w.d[1], group)) ||
-      w.d[0] == 0 || w.d[1] == 0 || (w.d[0] >= 0 && w.d[0] % group != 0))
+  if ((x.d[1] >= 0 && w.d[1] >= 0 && x.d[1] != infer_check_product(w.d[1], group)) || w.d[0] == 0 ||
+      w.d[1] == 0 || (w.d[0] >= 0 && w.d[0] % group != 0))
     return infer_op_error(args->node, error, INFER_ERROR_SHAPE,
                           "%" G_GINT64_FORMAT " channels do not fit a weight of %" G_GINT64_FORMAT
                           " x %" G_GINT64_FORMAT " in %" G_GINT64_FORMAT " groups",

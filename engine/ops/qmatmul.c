@@ -134,7 +134,7 @@ typedef struct {
   const InferEvalArgs *args;
   const Layout *l;
   gint64 m, n, k;
-  gint64 a, b, y;   /* starts of the matrices */
+  gint64 a, b, y;       /* starts of the matrices */
   gint64 rows, columns; /* starts of their rows and columns among all of the batch */
 } Pair;
 
@@ -206,8 +206,7 @@ multiply_all(const InferEvalArgs *args, const Layout *l)
   InferDims a = as_matrix(in_a, TRUE), b = as_matrix(in_b, FALSE), batch = args->out[0]->dims;
   InferDims batch_a = batch_of(&a), batch_b = batch_of(&b);
   gint64 stride_a[INFER_MAX_DIMS], stride_b[INFER_MAX_DIMS], count;
-  Pair p = {
-      .args = args, .l = l, .m = a.d[a.n - 2], .k = a.d[a.n - 1], .n = b.d[b.n - 1]};
+  Pair p = {.args = args, .l = l, .m = a.d[a.n - 2], .k = a.d[a.n - 1], .n = b.d[b.n - 1]};
 
   batch.n -= (in_a->n > 1) + (in_b->n > 1);
   infer_op_broadcast_strides(&batch_a, &batch, stride_a);

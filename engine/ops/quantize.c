@@ -118,10 +118,9 @@ check_pair(const InferShapeArgs *args, GError **error)
     gint64 have = infer_dims_count(&args->in[IN_ZERO].dims), want = infer_dims_count(s);
 
     if (have >= 0 && want >= 0 && have != want)
-      return infer_op_error(args->node, error, INFER_ERROR_SHAPE,
-                            "there are %" G_GINT64_FORMAT " scales and %" G_GINT64_FORMAT
-                            " zero points",
-                            want, have);
+      return infer_op_error(
+          args->node, error, INFER_ERROR_SHAPE,
+          "there are %" G_GINT64_FORMAT " scales and %" G_GINT64_FORMAT " zero points", want, have);
   }
   return check_scales(args, IN_SCALE, error) && check_scales(args, IN_ZERO, error);
 }
@@ -245,10 +244,9 @@ dequantize_infer(InferShapeArgs *args, GError **error)
       !check_pair(args, error))
     return FALSE;
   if (infer_check_present(args, IN_ZERO) && args->in[IN_ZERO].type != args->in[IN_X].type)
-    return infer_op_error(args->node, error, INFER_ERROR_SHAPE,
-                          "the zero point is %s, the input %s",
-                          infer_type_name(args->in[IN_ZERO].type),
-                          infer_type_name(args->in[IN_X].type));
+    return infer_op_error(
+        args->node, error, INFER_ERROR_SHAPE, "the zero point is %s, the input %s",
+        infer_type_name(args->in[IN_ZERO].type), infer_type_name(args->in[IN_X].type));
   if (want != 0 && want != INFER_TYPE_FLOAT)
     return infer_op_error(args->node, error, INFER_ERROR_UNSUPPORTED,
                           "output_dtype is %" G_GINT64_FORMAT ", supported is 1 (float)", want);
@@ -312,10 +310,9 @@ dynamic_eval(const InferEvalArgs *args, GError **error)
 }
 
 /* saturate is about float8 only. */
-static const InferAttrSpec quantize_attrs[] = {{"axis", 'i', FALSE},      {"block_size", 'i', FALSE},
-                                               {"output_dtype", 'i', FALSE},
-                                               {"precision", 'i', FALSE}, {"saturate", 'i', FALSE},
-                                               {NULL, 0, FALSE}};
+static const InferAttrSpec quantize_attrs[] = {
+    {"axis", 'i', FALSE},      {"block_size", 'i', FALSE}, {"output_dtype", 'i', FALSE},
+    {"precision", 'i', FALSE}, {"saturate", 'i', FALSE},   {NULL, 0, FALSE}};
 static const InferAttrSpec dequantize_attrs[] = {{"axis", 'i', FALSE},
                                                  {"block_size", 'i', FALSE},
                                                  {"output_dtype", 'i', FALSE},

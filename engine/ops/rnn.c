@@ -3,7 +3,8 @@
 #include "ops/data.h"
 #include "ops/rnn-cell.h"
 
-/* Recurrent layers: Elman's, Cho et al. 2014, and Hochreiter and Schmidhuber 1997 with peepholes. */
+/* Recurrent layers: Elman's, Cho et al. 2014, and Hochreiter and Schmidhuber 1997 with peepholes.
+ */
 
 enum { IN_X, IN_W, IN_R, IN_B, IN_LENGTHS, IN_H, IN_C, IN_P };
 

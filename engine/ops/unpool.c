@@ -121,19 +121,16 @@ unpool_eval(const InferEvalArgs *args, GError **error)
     gint64 at = ((const gint64 *)indices->data)[i];
 
     if (at < 0 || at >= total)
-      return infer_op_error(args->node, error, INFER_ERROR_SHAPE,
-                            "index %" G_GINT64_FORMAT " is not one of %" G_GINT64_FORMAT
-                            " elements",
-                            at, total);
+      return infer_op_error(
+          args->node, error, INFER_ERROR_SHAPE,
+          "index %" G_GINT64_FORMAT " is not one of %" G_GINT64_FORMAT " elements", at, total);
     infer_real_set(y, move_index(&pooled, &dims, at), infer_real(x, i));
   }
   return TRUE;
 }
 
-static const InferAttrSpec attrs[] = {{"kernel_shape", 'I', TRUE},
-                                      {"pads", 'I', FALSE},
-                                      {"strides", 'I', FALSE},
-                                      {NULL, 0, FALSE}};
+static const InferAttrSpec attrs[] = {
+    {"kernel_shape", 'I', TRUE}, {"pads", 'I', FALSE}, {"strides", 'I', FALSE}, {NULL, 0, FALSE}};
 
 static const InferOp unpool = {.name = "MaxUnpool",
                                .version = 11,

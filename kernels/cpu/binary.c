@@ -193,6 +193,13 @@ run(gpointer state, InferStream *stream, void *const *inputs, void *const *outpu
   return TRUE;
 }
 
+/* The loops walk strides anyway; what they cannot merge they walk row by row. */
+static gboolean
+strided(const InferPrepare *prepare, gboolean output, guint index)
+{
+  return TRUE;
+}
+
 const InferImpl infer_cpu_binary = {
     .name = "cpu.binary",
     .batch_invariant = TRUE,
@@ -200,4 +207,5 @@ const InferImpl infer_cpu_binary = {
     .prepare = prepare_binary,
     .release = g_free,
     .run = run,
+    .strided = strided,
 };

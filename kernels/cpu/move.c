@@ -30,9 +30,19 @@ run(gpointer state, InferStream *stream, void *const *inputs, void *const *outpu
   const Move *move = state;
   for (guint i = 0; i < move->n; i++) {
     const Part *part = &move->parts[i];
-    infer_cpu_copy_run(&part->copy, (const guint8 *)inputs[part->input] + part->src,
-                       (guint8 *)outputs[part->output] + part->dst);
+    const guint8 *src = (const guint8 *)inputs[part->input] + part->src;
+    guint8 *dst = (guint8 *)outputs[part->output] + part->dst;
+    /* What was written where it belongs has nothing to do. */
+    if (src != dst)
+      infer_cpu_copy_run(&part->copy, src, dst);
   }
+  return TRUE;
+}
+
+/* Copies take any strides. */
+static gboolean
+strided(const InferPrepare *prepare, gboolean output, guint index)
+{
   return TRUE;
 }
 
@@ -267,6 +277,7 @@ split_prepare(InferPrepare *prepare, GError **error)
       .prepare = NAME##_prepare,                                                                   \
       .release = g_free,                                                                           \
       .run = run,                                                                                  \
+      .strided = strided,                                                                          \
   }
 
 MOVE(reformat);
