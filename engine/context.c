@@ -476,7 +476,9 @@ infer_context_get_step_time(InferContext *self, guint index, InferStepTime *time
     return FALSE;
   step = steps->pdata[index];
   time->name = step->name;
-  time->implementation = step->impl ? step->impl->name : "view";
+  time->implementation = step->impl && !(self->current && self->current->skipped[index])
+                             ? step->impl->name
+                             : "view";
   time->nanoseconds = self->times[index];
   return TRUE;
 }

@@ -12,7 +12,8 @@ G_BEGIN_DECLS
  * InferLayer:
  * @kind: what it is called in errors ("convolution")
  * @made_up: a name made up for it
- * @n_parts: nodes and constants added so far, for their names
+ * @n_parts: nodes added so far before the last, for their names
+ * @failed: an error was set, here or before, and nothing is added any more
  */
 typedef struct {
   InferNetwork *network;
@@ -20,6 +21,7 @@ typedef struct {
   const char *name;
   char made_up[64];
   guint n_parts;
+  gboolean failed;
   GError **error;
 } InferLayer;
 

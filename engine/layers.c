@@ -7,6 +7,7 @@
 void
 infer_layer_begin(InferLayer *layer)
 {
+  layer->failed = layer->error && *layer->error;
   if (layer->name && *layer->name)
     return;
   g_snprintf(layer->made_up, sizeof layer->made_up, "%s_%u", layer->kind,
@@ -21,6 +22,9 @@ infer_layer_error(InferLayer *layer, InferError code, const char *format, ...)
   g_autofree char *message = NULL;
   va_list args;
 
+  if (layer->failed)
+    return FALSE;
+  layer->failed = TRUE;
   va_start(args, format);
   message = g_strdup_vprintf(format, args);
   va_end(args);
@@ -42,15 +46,13 @@ gboolean
 infer_layer_needs(InferLayer *layer, ...)
 {
   const InferTensor *tensor;
-  gboolean good = TRUE;
+  gboolean good = !layer->failed;
   va_list args;
 
   va_start(args, layer);
   for (guint i = 0; good && (tensor = va_arg(args, InferTensor *)) != INFER_LAYER_END; i++) {
     if (tensor)
       good = infer_layer_allows(layer, tensor);
-    else if (layer->error && *layer->error)
-      good = FALSE; /* of the layer that should have made it */
     else
       good = infer_layer_error(layer, INFER_ERROR_ARGUMENT, "input %u is missing", i);
   }
@@ -111,6 +113,8 @@ infer_layer_constant(InferLayer *layer, const char *what, InferArray *array, con
   g_autofree char *part = g_strconcat(layer->name, ".", what, NULL);
   g_autoptr(InferArray) shaped = NULL;
 
+  if (layer->failed)
+    return NULL;
   if (!array) {
     infer_layer_error(layer, INFER_ERROR_ARGUMENT, "the %s is missing", what);
     return NULL;
@@ -124,6 +128,7 @@ infer_layer_constant(InferLayer *layer, const char *what, InferArray *array, con
     return NULL;
   }
   shaped = reshape(array, dims, layer->error);
+  layer->failed = !shaped;
   return shaped ? infer_network_add_constant(layer->network, part, shaped) : NULL;
 }
 
@@ -145,8 +150,12 @@ InferTensor *
 infer_layer_number(InferLayer *layer, InferType type, double value)
 {
   const InferDims scalar = INFER_DIMS_SCALAR;
-  g_autoptr(InferArray) array = infer_array_new(type, &scalar, layer->error);
+  g_autoptr(InferArray) array = NULL;
 
+  if (layer->failed)
+    return NULL;
+  array = infer_array_new(type, &scalar, layer->error);
+  layer->failed = !array;
   if (!array)
     return NULL;
   infer_array_set_double(array, 0, value);
@@ -159,11 +168,14 @@ add_node(InferLayer *layer, const char *name, const char *op, InferTensor *const
 {
   g_autoptr(GVariant) owned = attrs ? g_variant_ref_sink(attrs) : NULL;
 
-  /* A part that failed left its error. */
-  if (layer->error && *layer->error)
+  InferNode *node;
+
+  if (layer->failed)
     return NULL;
-  return infer_network_add_node(layer->network, op, name, inputs, n, owned, n_outputs,
-                                layer->error);
+  node =
+      infer_network_add_node(layer->network, op, name, inputs, n, owned, n_outputs, layer->error);
+  layer->failed = !node;
+  return node;
 }
 
 InferNode *

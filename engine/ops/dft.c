@@ -114,7 +114,7 @@ memory_for(gint64 length)
   return infer_fft_bytes(length) + (gsize)length * 2 * sizeof(double);
 }
 
-/* The length, from shapes alone: that of the output but where half of it is left out. */
+/* 0 where the length is known at run time only, and eval makes room itself. */
 static gsize
 dft_scratch(const InferShapeArgs *args)
 {

@@ -215,3 +215,23 @@ infer_cpu_copy_run(const InferCpuCopy *copy, const void *src, void *dst)
   else
     infer_cpu_parallel(blocks, block, run_blocks, &call);
 }
+
+gboolean
+infer_cpu_pixels(const InferBuffer *buffer, gint64 *pitch)
+{
+  const InferDims *dims = &buffer->dims;
+  gint64 next = 0;
+  if (dims->n < 3 || (dims->d[1] > 1 && buffer->strides[1] != 1))
+    return FALSE;
+  *pitch = dims->d[1];
+  for (gint i = dims->n - 1; i >= 2; i--) {
+    if (dims->d[i] == 1)
+      continue;
+    if (next != 0 && buffer->strides[i] != next)
+      return FALSE;
+    if (next == 0)
+      *pitch = buffer->strides[i];
+    next = buffer->strides[i] * dims->d[i];
+  }
+  return *pitch >= dims->d[1];
+}

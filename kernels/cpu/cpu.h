@@ -154,6 +154,15 @@ gboolean infer_cpu_copy_init(InferCpuCopy *copy, InferType type, const InferDims
                              const gint64 *src_strides, const gint64 *dst_strides, GError **error);
 void infer_cpu_copy_run(const InferCpuCopy *copy, const void *src, void *dst);
 
+/**
+ * infer_cpu_pixels:
+ * @buffer: a tensor in channels-last order
+ * @pitch: (out): elements from a pixel to the next; the channels where they are dense
+ *
+ * Returns: whether the pixels of an image lie at equal distances
+ */
+gboolean infer_cpu_pixels(const InferBuffer *buffer, gint64 *pitch);
+
 /* tensor.c */
 
 /** infer_cpu_is_constant: Returns: whether input @index of @step has a value. */

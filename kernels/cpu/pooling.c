@@ -9,6 +9,7 @@ typedef struct {
   const InferCpuKernels *kernels;
   InferCpuWindow window;
   gint64 batch, channels;
+  gint64 src_pitch, dst_pitch, src_image, dst_image; /* elements from a pixel, an image to the next */
   gint64 pad_end[INFER_CPU_MAX_SPATIAL]; /* declared padding, which counts where it is included */
   gboolean maximum, include_pad;
 } Pooling;
@@ -66,6 +67,11 @@ prepare_pooling(InferPrepare *prepare, GError **error)
   pooling->include_pad = infer_node_get_int(node, "count_include_pad", 0) != 0;
   pooling->batch = in->d[0];
   pooling->channels = in->d[1];
+  pooling->src_image = prepare->inputs[0].strides[0];
+  pooling->dst_image = prepare->outputs[0].strides[0];
+  if (!infer_cpu_pixels(&prepare->inputs[0], &pooling->src_pitch) ||
+      !infer_cpu_pixels(&prepare->outputs[0], &pooling->dst_pitch))
+    return infer_cpu_fail(prepare, error, INFER_ERROR_SHAPE, "not channels-last");
   if (g_str_has_prefix(name, "Global"))
     global_window(in, &pooling->window);
   else if (!infer_cpu_window(node, in, out, NULL, &pooling->window))
@@ -115,7 +121,7 @@ pool_pixel(const Pooling *pooling, const float *image, float *dst, const gint64 
       gint64 row = (start[0] + z * w->dilation[0]) * w->in[1] + start[1] + y * w->dilation[1];
       for (gint64 x = first[2]; x < last[2]; x++) {
         gint64 pixel = row * w->in[2] + start[2] + x * w->dilation[2];
-        const float *src = image + pixel * pooling->channels + channel;
+        const float *src = image + pixel * pooling->src_pitch + channel;
         if (pooling->maximum)
           pooling->kernels->max(dst, src, n);
         else
@@ -136,14 +142,15 @@ run_pieces(gpointer data, gint64 begin, gint64 end)
   const Pooling *pooling = call->pooling;
   const InferCpuWindow *w = &pooling->window;
   gint64 pieces = (pooling->channels + PIECE - 1) / PIECE;
-  gint64 in_size = w->in[0] * w->in[1] * w->in[2] * pooling->channels;
+  gint64 size = w->out[0] * w->out[1] * w->out[2];
   for (gint64 i = begin; i < end; i++) {
     gint64 pixel = i / pieces, channel = i % pieces * PIECE, rest = pixel, at[3];
     for (gint k = 2; k >= 0; k--) {
       at[k] = rest % w->out[k];
       rest /= w->out[k];
     }
-    pool_pixel(pooling, call->src + rest * in_size, call->dst + pixel * pooling->channels + channel,
+    pool_pixel(pooling, call->src + rest * pooling->src_image,
+               call->dst + rest * pooling->dst_image + pixel % size * pooling->dst_pitch + channel,
                at, channel, MIN(pooling->channels - channel, PIECE));
   }
 }
@@ -162,6 +169,13 @@ run(gpointer state, InferStream *stream, void *const *inputs, void *const *outpu
   return TRUE;
 }
 
+static gboolean
+strided(const InferPrepare *prepare, gboolean output, guint index)
+{
+  gint64 pitch;
+  return infer_cpu_pixels(output ? &prepare->outputs[index] : &prepare->inputs[index], &pitch);
+}
+
 const InferImpl infer_cpu_pooling = {
     .name = "cpu.pooling",
     .batch_invariant = TRUE,
@@ -169,4 +183,5 @@ const InferImpl infer_cpu_pooling = {
     .prepare = prepare_pooling,
     .release = g_free,
     .run = run,
+    .strided = strided,
 };

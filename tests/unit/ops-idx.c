@@ -320,6 +320,31 @@ test_grams(void)
   refuse("TfIdfVectorizer", grams("BM25", 1, 0, 1), IN(INTS(D(1), 7)));
 }
 
+/* Two nodes: feature 0 below 1 is leaf 0, else node @next, where a member of {5} is leaf 1. */
+static GVariant *
+tree(gint64 next, gint64 leaf, gint64 feature)
+{
+  return infer_attrs_new("tree_roots", 'I', I(0), "n_targets", INT(2), "nodes_featureids", 'I',
+                         I(0, feature), "nodes_modes", 'I', I(1, 6), "nodes_splits", 'F', F(1, 0),
+                         "nodes_truenodeids", 'I', I(0, 1), "nodes_trueleafs", 'I', I(1, 1),
+                         "nodes_falsenodeids", 'I', I(next, leaf), "nodes_falseleafs", 'I',
+                         I(0, leaf >= 0), "leaf_targetids", 'I', I(0, 1, 1), "leaf_weights", 'F',
+                         F(10, 20, 30), "membership_values", 'F', F(5), NULL);
+}
+
+static void
+test_trees(void)
+{
+  check("TreeEnsemble", tree(1, 2, 0), IN(floats(D(4, 1), N(0, 5, 6, NAN))), D(4, 2),
+        N(10, 0, 0, 20, 0, 30, 0, 30));
+  fail_late("TreeEnsemble", tree(0, 2, 0), IN(floats(D(1, 1), N(3))));
+  refuse("TreeEnsemble", tree(2, 2, 0), IN(floats(D(1, 1), N(3))));
+  refuse("TreeEnsemble", tree(1, 3, 0), IN(floats(D(1, 1), N(3))));
+  refuse("TreeEnsemble", tree(1, -1, 0), IN(floats(D(1, 1), N(3))));
+  refuse("TreeEnsemble", tree(1, 2, 1), IN(floats(D(1, 1), N(3))));
+  refuse("TreeEnsemble", NULL, IN(floats(D(1, 1), N(3))));
+}
+
 static void
 test_priors(void)
 {
@@ -499,46 +524,20 @@ try_node(const InferOp *op, GVariant *attrs, InferArray *const *in)
 static void
 test_odd(void)
 {
-  static const char *const ops[] = {"ScatterElements",
-                                    "ScatterND",
-                                    "TensorScatter",
-                                    "NonZero",
-                                    "Compress",
-                                    "OneHot",
-                                    "Trilu",
-                                    "EyeLike",
-                                    "NonMaxSuppression",
-                                    "Unique",
-                                    "ReverseSequence",
-                                    "CenterCropPad",
-                                    "RandomUniform",
-                                    "RandomNormalLike",
-                                    "Bernoulli",
-                                    "Multinomial",
-                                    "HannWindow",
-                                    "DFT",
-                                    "STFT",
-                                    "MelWeightMatrix",
-                                    "SoftmaxCrossEntropyLoss",
-                                    "Adagrad",
-                                    "RotaryEmbedding",
-                                    "TfIdfVectorizer",
-                                    "CastLike",
-                                    "ArrayFeatureExtractor",
-                                    "Binarizer",
-                                    "LabelEncoder",
-                                    "infer.PriorBox",
-                                    "infer.Proposal",
-                                    "infer.RoiPool",
-                                    "infer.Normalize",
-                                    "infer.Reorg",
-                                    "infer.YoloDecode"};
+  static const char list[] =
+      "ScatterElements ScatterND TensorScatter NonZero Compress OneHot Trilu EyeLike "
+      "NonMaxSuppression Unique ReverseSequence CenterCropPad RandomUniform "
+      "RandomNormalLike Bernoulli Multinomial HannWindow DFT STFT MelWeightMatrix "
+      "SoftmaxCrossEntropyLoss Adagrad RotaryEmbedding TfIdfVectorizer CastLike "
+      "ArrayFeatureExtractor Binarizer LabelEncoder infer.PriorBox infer.Proposal "
+      "infer.RoiPool infer.Normalize infer.Reorg infer.YoloDecode TreeEnsemble";
+  g_auto(GStrv) ops = g_strsplit(list, " ", -1);
   const InferDims dims[] = {SCALAR, D(0), D(2), D(2, 1), D(1, 2, 2), D(1, 6, 2, 2), D(2, 0, 1, 4)};
   const double values[24] = {-1, 2, NAN, 1, -7};
   g_autoptr(GRand) rand = g_rand_new_with_seed(1);
 
-  for (guint o = 0; o < G_N_ELEMENTS(ops); o++) {
-    const InferOp *op = infer_op_find(ops[o]);
+  for (char **name = ops; *name; name++) {
+    const InferOp *op = infer_op_find(*name);
 
     g_assert_nonnull(op);
     for (guint round = 0; round < 200; round++) {
@@ -572,6 +571,7 @@ main(int argc, char **argv)
   g_test_add_func("/ops/training", test_training);
   g_test_add_func("/ops/features", test_features);
   g_test_add_func("/ops/grams", test_grams);
+  g_test_add_func("/ops/trees", test_trees);
   g_test_add_func("/ops/priors", test_priors);
   g_test_add_func("/ops/detectors", test_detectors);
   g_test_add_func("/ops/regions", test_regions);

@@ -463,6 +463,38 @@ test_dynamic_quantize(void)
   release(in, 1);
 }
 
+/* Keys are all alike, so that what is looked at is averaged. */
+static void
+test_attention(void)
+{
+  InferDims q = D(1, 2, 1, 1), k = D(1, 1, 2, 1);
+  double zero[4] = {0};
+
+  check("Attention", NULL, IN(counting(q), floats(k, zero), floats(k, N(2, 4))), q, N(3, 3));
+  check("Attention", infer_attrs_new("is_causal", INT(1), NULL),
+        IN(counting(k), floats(k, zero), floats(k, N(2, 4))), k, N(2, 3));
+  check("Attention", NULL,
+        IN(counting(k), floats(k, zero), floats(k, N(2, 4)),
+           array(INFER_TYPE_BOOL, D(2, 2), N(0, 1, 0, 0))),
+        k, N(4, 0));
+  check("Attention", infer_attrs_new("q_num_heads", INT(2), "kv_num_heads", INT(1), NULL),
+        IN(counting(D(1, 1, 2)), floats(D(1, 1, 1), zero), floats(D(1, 1, 1), N(4)), NULL,
+           floats(D(1, 1, 1, 1), zero), floats(D(1, 1, 1, 1), N(8))),
+        D(1, 1, 2), N(6, 6));
+  check("Attention", infer_attrs_new("scale", 'f', 1.0, NULL),
+        IN(floats(D(1, 1, 1, 1), N(M_LN2)), floats(k, N(0, 1)), floats(k, N(3, 6))), D(1, 1, 1, 1),
+        N(5));
+  refuse_shape("Attention", NULL, SHAPES(q, k, D(1, 1, 3, 1)));
+  refuse_shape("Attention", NULL, SHAPES(q, D(1, 1, 2, 2), k));
+  refuse_shape("Attention", NULL, SHAPES(D(1, 2, 1), D(1, 2, 1), D(1, 2, 1)));
+  refuse_shape("Attention", NULL, SHAPES(q, D(1, 3, 2, 1), D(1, 3, 2, 1)));
+  refuse_shape("Attention", NULL, SHAPES(q, D(1, 0, 2, 1), D(1, 0, 2, 1)));
+  refuse_shape("Attention", NULL, SHAPES(q, k, k, D(1, 3)));
+  refuse_shape("Attention", infer_attrs_new("left_window_size", INT(-2), NULL), SHAPES(q, k, k));
+  refuse_shape("Attention", infer_attrs_new("q_num_heads", INT(0), "kv_num_heads", INT(1), NULL),
+               SHAPES(D(1, 1, 2), D(1, 1, 1), D(1, 1, 1)));
+}
+
 static void
 test_small(void)
 {
@@ -530,6 +562,7 @@ main(int argc, char **argv)
   g_test_add_func("/ops-nn/integer-products", test_integer_products);
   g_test_add_func("/ops-nn/quantize", test_quantize);
   g_test_add_func("/ops-nn/dynamic-quantize", test_dynamic_quantize);
+  g_test_add_func("/ops-nn/attention", test_attention);
   g_test_add_func("/ops-nn/small", test_small);
   g_test_add_func("/ops-nn/symbols", test_symbols);
   return g_test_run();
