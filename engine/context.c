@@ -248,14 +248,6 @@ find_binding(InferContext *self, const char *name, GError **error)
   return NULL;
 }
 
-/* Whether a tensor has a row for each frame. */
-static gboolean
-has_rows(InferContext *self, const InferTensor *tensor)
-{
-  return self->engine->batch_symbol && tensor->dims.n > 0 &&
-         tensor->dims.d[0] == self->engine->batch_symbol;
-}
-
 /* An output may have lost the symbol on its way; what is prepared for @batch rows has them first.
  */
 static gboolean
@@ -274,7 +266,7 @@ infer_context_get_dims(InferContext *self, const char *name, InferDims *dims, GE
   if (!tensor)
     return FALSE;
   *dims = self->current->buffers[tensor->index].dims;
-  if (has_rows(self, tensor) || output_has_rows(self, tensor))
+  if (infer_engine_has_rows(self->engine, tensor) || output_has_rows(self, tensor))
     dims->d[0] = self->batch;
   return TRUE;
 }
@@ -405,7 +397,7 @@ zero_unused_rows(InferContext *self)
     const InferTensor *tensor = infer_network_get_input(network_of(self), i);
     gsize row;
 
-    if (!has_rows(self, tensor))
+    if (!infer_engine_has_rows(self->engine, tensor))
       continue;
     row = infer_buffer_size(&self->current->buffers[tensor->index]) / self->current->batch;
     memset((guint8 *)infer_prepared_data(self->current, tensor, self->memory) + row * self->batch,
@@ -476,9 +468,8 @@ infer_context_get_step_time(InferContext *self, guint index, InferStepTime *time
     return FALSE;
   step = steps->pdata[index];
   time->name = step->name;
-  time->implementation = step->impl && !(self->current && self->current->skipped[index])
-                             ? step->impl->name
-                             : "view";
+  time->implementation =
+      step->impl && !(self->current && self->current->skipped[index]) ? step->impl->name : "view";
   time->nanoseconds = self->times[index];
   return TRUE;
 }

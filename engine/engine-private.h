@@ -38,7 +38,10 @@ guint infer_engine_round_batch(InferEngine *engine, guint batch);
  *  preparing in advance. */
 guint infer_engine_next_size(InferEngine *engine, guint size);
 
-/* The plan file (plan.c). */
+/** Whether an input has a row for each frame of a batch. */
+gboolean infer_engine_has_rows(InferEngine *engine, const InferTensor *input);
+
+/* The plan file (plan-write.c, plan-read.c). */
 GBytes *infer_plan_write(InferEngine *engine, GError **error);
 InferEngine *infer_plan_read(GBytes *bytes, const char *source, const char *device, guint threads,
                              GError **error);

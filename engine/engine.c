@@ -109,6 +109,12 @@ infer_engine_next_size(InferEngine *self, guint size)
   return size >= self->max_batch ? 0 : MIN(MAX(size * 2, 1), self->max_batch);
 }
 
+gboolean
+infer_engine_has_rows(InferEngine *self, const InferTensor *input)
+{
+  return self->batch_symbol && input->dims.n > 0 && input->dims.d[0] == self->batch_symbol;
+}
+
 guint
 infer_engine_get_n_bindings(InferEngine *self)
 {
