@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <infer/builder.h>
 #include <infer/context.h>
-#include "engine-private.h"
+#include "plan.h"
+#include "timing-cache.h"
 #include "passes/passes.h"
 
 #include <string.h>
@@ -17,6 +18,7 @@ struct _InferBuilder {
   guint max_batch;
   gboolean verify;
   gboolean fusion;
+  char *timing_cache;
   InferProgressFunc progress;
   gpointer progress_data;
   GDestroyNotify progress_destroy;
@@ -39,6 +41,7 @@ infer_builder_finalize(GObject *object)
   InferBuilder *self = INFER_BUILDER(object);
 
   infer_builder_set_progress(self, NULL, NULL, NULL);
+  g_free(self->timing_cache);
   g_free(self->device);
   G_OBJECT_CLASS(infer_builder_parent_class)->finalize(object);
 }
@@ -84,6 +87,13 @@ void
 infer_builder_set_fusion(InferBuilder *self, gboolean fusion)
 {
   self->fusion = fusion;
+}
+
+void
+infer_builder_set_timing_cache(InferBuilder *self, const char *path)
+{
+  g_free(self->timing_cache);
+  self->timing_cache = g_strdup(path);
 }
 
 void
@@ -171,13 +181,10 @@ make_engine(InferBuilder *self, InferNetwork *source_network, const char *source
 }
 
 static gboolean
-time_batch(InferEngine *engine, InferContext *context, guint batch, GError **error)
+fill_inputs(InferEngine *engine, InferContext *context, GError **error)
 {
-  InferTiming timing = {.batch = batch, .nanoseconds = G_MAXUINT64};
   g_autoptr(GRand) random = g_rand_new_with_seed(1);
 
-  if (!infer_context_set_batch(context, batch, error))
-    return FALSE;
   for (guint i = 0; i < infer_network_get_n_inputs(engine->program->network); i++) {
     const InferTensor *input = infer_network_get_input(engine->program->network, i);
     InferDims dims;
@@ -188,13 +195,38 @@ time_batch(InferEngine *engine, InferContext *context, guint batch, GError **err
     if (!input->initial)
       infer_fill_random(engine, input, &dims, data, random);
   }
+  return TRUE;
+}
+
+static gboolean
+measure(InferEngine *engine, InferContext *context, guint64 *nanoseconds, GError **error)
+{
+  if (!fill_inputs(engine, context, error))
+    return FALSE;
+  *nanoseconds = G_MAXUINT64;
   for (guint i = 0; i <= TIMED_RUNS; i++) {
     gint64 before = g_get_monotonic_time();
     if (!infer_context_run(context, error))
       return FALSE;
     if (i)
-      timing.nanoseconds =
-          MIN(timing.nanoseconds, (guint64)(g_get_monotonic_time() - before) * 1000);
+      *nanoseconds = MIN(*nanoseconds, (guint64)(g_get_monotonic_time() - before) * 1000);
+  }
+  return TRUE;
+}
+
+static gboolean
+time_batch(InferEngine *engine, InferContext *context, InferTimingCache *cache, const char *name,
+           guint batch, GError **error)
+{
+  InferTiming timing = {.batch = batch};
+  g_autofree char *key = g_strdup_printf("%s %u", name, batch);
+
+  if (!infer_context_set_batch(context, batch, error))
+    return FALSE;
+  if (!infer_timing_cache_lookup(cache, key, &timing.nanoseconds)) {
+    if (!measure(engine, context, &timing.nanoseconds, error))
+      return FALSE;
+    infer_timing_cache_add(cache, key, timing.nanoseconds);
   }
   g_array_append_val(engine->timings, timing);
   return TRUE;
@@ -205,12 +237,14 @@ static gboolean
 prepare_sizes(InferBuilder *self, InferEngine *engine, GCancellable *cancellable, GError **error)
 {
   g_autoptr(InferContext) context = infer_context_new(engine, error);
-  guint size = 1, n = 0;
+  g_autoptr(InferTimingCache) cache = infer_timing_cache_open(self->timing_cache);
+  g_autofree char *name = infer_plan_fingerprint(engine);
+  guint n = 0;
 
   if (!context)
     return FALSE;
-  for (; size; size = infer_engine_next_size(engine, size)) {
-    if (!time_batch(engine, context, size, error) ||
+  for (guint size = 1; size; size = infer_engine_next_size(engine, size)) {
+    if (!time_batch(engine, context, cache, name, size, error) ||
         !report(self, "prepare", 0.2 + 0.4 * ++n / (1 + g_bit_storage(engine->max_batch)),
                 cancellable, error))
       return FALSE;

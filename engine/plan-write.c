@@ -169,6 +169,28 @@ write_bindings(InferNetwork *network, gboolean inputs)
   return g_variant_builder_end(&builder);
 }
 
+char *
+infer_plan_fingerprint(InferEngine *engine)
+{
+  g_autoptr(GVariant) nodes = g_variant_ref_sink(write_nodes(engine->program->network));
+  g_autoptr(GVariant) steps = g_variant_ref_sink(write_steps(engine->program));
+  XXH3_state_t *state = XXH3_createState();
+  XXH128_hash_t hash;
+
+  XXH3_128bits_reset(state);
+  XXH3_128bits_update(state, g_variant_get_data(nodes), g_variant_get_size(nodes));
+  XXH3_128bits_update(state, g_variant_get_data(steps), g_variant_get_size(steps));
+  XXH3_128bits_update(state, engine->device->key, strlen(engine->device->key));
+  for (guint i = 0; i < infer_network_get_n_tensors(engine->program->network); i++) {
+    const InferTensor *tensor = infer_network_get_tensor(engine->program->network, i);
+    XXH3_128bits_update(state, tensor->dims.d, (gsize)MAX(tensor->dims.n, 0) * 8);
+  }
+  hash = XXH3_128bits_digest(state);
+  XXH3_freeState(state);
+  return g_strdup_printf("%" G_GINT64_MODIFIER "x%016" G_GINT64_MODIFIER "x", (guint64)hash.high64,
+                         (guint64)hash.low64);
+}
+
 static GVariant *
 write_table(InferEngine *engine, Writer *writer)
 {

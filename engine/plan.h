@@ -43,6 +43,9 @@ G_STATIC_ASSERT(sizeof(InferPlanHeader) == 64);
 #define INFER_PLAN_TIMINGS "a(ut)"         /* batch, nanoseconds */
 #define INFER_PLAN_INDICES "au"
 
+/** A name for the program on its device, without weights: what its times are kept under. */
+char *infer_plan_fingerprint(InferEngine *engine);
+
 /** Checks what the loader cannot trust: that implementations support their steps, that layouts
  *  fit, that nothing inside a step is read outside. */
 gboolean infer_program_check(const InferProgram *program, InferDevice *device, GError **error);

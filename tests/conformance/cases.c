@@ -345,6 +345,32 @@ softmax(Case *c)
   output(c, NODE(c, c->op, infer_attrs_new("axis", 'i', axis, NULL), x));
 }
 
+/* Up to a dozen functions of elements in a row, with operands of every shape and of before. */
+static void
+chain(Case *c)
+{
+  static const char *const ops[] = {"Add", "Sub", "Mul", "Max", "Min"};
+  gint64 ch = pick(c, 1, 40), h = pick(c, 1, 40), w = pick(c, 1, 40), n = pick(c, 2, 12);
+  InferTensor *x = feature_map(c, ch, h, w), *y = x, *other;
+  for (gint64 i = 0; i < n; i++) {
+    gint64 choice = pick(c, 0, 8);
+    other = choice == 0   ? CONSTANT(c, ch, 1, 1)
+            : choice == 1 ? scalar(c, 0.7)
+            : choice == 2 ? CONSTANT(c, 1, 1, h, w)
+            : choice == 3 ? INPUT(c, 1, 1, 1, w)
+            : choice == 4 ? activation(c, x)
+                          : x;
+    if (choice > 5)
+      y = activation(c, y);
+    else if (coin(c))
+      y = NODE(c, ops[pick(c, 0, 4)], NULL, y, other);
+    else
+      y = NODE(c, ops[pick(c, 0, 4)], NULL, other, y);
+    y = y == x ? activation(c, y) : y;
+  }
+  output(c, NODE(c, "Tanh", NULL, y));
+}
+
 static void
 where(Case *c)
 {
@@ -365,6 +391,29 @@ concat(Case *c)
     parts[i] = coin(c) ? input(c, 4, d) : feature_map(c, d[1], d[2], d[3]);
   }
   output(c, first(add_node(c, "Concat", infer_attrs_new("axis", 'i', axis, NULL), 1, 3, parts)));
+}
+
+/* What writes into the join, and what reads parts of it: all may work in place. */
+static void
+joined(Case *c)
+{
+  const gint64 window[] = {3, 3}, ones[] = {1, 1, 1, 1};
+  gint64 ch = pick(c, 1, 20), h = pick(c, 1, 9), w = pick(c, 1, 9), axis = pick(c, 1, 3);
+  InferTensor *x = feature_map(c, ch, h, w), *parts[4], *y;
+  parts[0] = NODE(
+      c, "MaxPool",
+      infer_attrs_new("kernel_shape", 'I', window, (gsize)2, "pads", 'I', ones, (gsize)4, NULL), x);
+  parts[1] = activation(c, x);
+  parts[2] = NODE(c, "Conv", NULL, x, CONSTANT(c, ch, ch, 1, 1));
+  parts[3] = first(add_node(c, "Concat", infer_attrs_new("axis", 'i', pick(c, 1, 3), NULL), 1, 1,
+                            (InferTensor *[]){NODE(c, "Abs", NULL, parts[coin(c)])}));
+  y = first(add_node(c, "Concat", infer_attrs_new("axis", 'i', axis, NULL), 1, 4, parts));
+  gint64 from = pick(c, 0, ch - 1);
+  y = NODE(c, "Slice", NULL, y, INTEGERS(c, from), INTEGERS(c, pick(c, from + 1, ch)),
+           INTEGERS(c, 1));
+  output(c, coin(c) ? NODE(c, "GlobalAveragePool", NULL, y) : activation(c, y));
+  if (coin(c))
+    output(c, NODE(c, "Neg", NULL, parts[2]));
 }
 
 static void
@@ -519,11 +568,13 @@ const Row rows[] = {
     BINARY("Max"),
     BINARY("Min"),
     {"PRelu", binary, FLOATS, 8, TRUE},
+    {"Add", chain, FLOATS, 40, TRUE},
     {"BatchNormalization", batchnorm, FLOATS, 6, TRUE},
     {"Softmax", softmax, FLOATS, 6, TRUE},
     {"LogSoftmax", softmax, FLOATS, 6, TRUE},
     {"Where", where, {INFER_TYPE_FLOAT, INFER_TYPE_INT32}, 2, FALSE},
     {"Concat", concat, MOVABLE, 6, TRUE},
+    {"Concat", joined, FLOATS, 40, TRUE},
     {"Split", split, MOVABLE, 3, TRUE},
     {"Slice", slice, MOVABLE, 4, TRUE},
     {"Transpose", transpose, MOVABLE, 4, TRUE},

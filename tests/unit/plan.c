@@ -298,6 +298,43 @@ test_weights_are_mapped(void)
   g_rmdir(dir);
 }
 
+/* Times that were measured once make the next build decide, and write, the same. */
+static void
+test_timing_cache(void)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *dir = g_dir_make_tmp("infer-timing-XXXXXX", &error);
+  g_autofree char *path = g_build_filename(dir, "sub", "timing.cache", NULL);
+  g_autofree char *lock = g_strconcat(path, ".lock", NULL);
+  g_autofree char *folder = g_path_get_dirname(path);
+  GBytes *plans[3];
+
+  for (guint i = 0; i < 3; i++) {
+    g_autoptr(InferNetwork) network = small_net_new(1);
+    g_autoptr(InferBuilder) builder = infer_builder_new();
+    g_autoptr(InferEngine) engine = NULL;
+
+    if (i == 2) /* what cannot be read is measured again */
+      g_assert_true(g_file_set_contents(path, "damaged", -1, &error));
+    infer_builder_set_device(builder, device);
+    infer_builder_set_threads(builder, 2);
+    infer_builder_set_max_batch(builder, 4);
+    infer_builder_set_timing_cache(builder, path);
+    engine = infer_builder_build(builder, network, "a test", NULL, &error);
+    g_assert_no_error(error);
+    plans[i] = infer_engine_serialize(engine, &error);
+    g_assert_no_error(error);
+  }
+  g_assert_true(g_bytes_equal(plans[0], plans[1]));
+  g_assert_cmpuint(g_bytes_get_size(plans[0]), ==, g_bytes_get_size(plans[2]));
+  for (guint i = 0; i < 3; i++)
+    g_bytes_unref(plans[i]);
+  g_unlink(path);
+  g_unlink(lock);
+  g_rmdir(folder);
+  g_rmdir(dir);
+}
+
 static void
 test_cancel(void)
 {
@@ -340,6 +377,7 @@ main(int argc, char **argv)
   g_test_add_data_func("/plan/corrupted", NULL, test_corrupted);
   g_test_add_data_func("/plan/corrupted-with-checksums", "yes", test_corrupted);
   g_test_add_func("/plan/weights-are-mapped", test_weights_are_mapped);
+  g_test_add_func("/plan/timing-cache", test_timing_cache);
   g_test_add_func("/plan/cancel", test_cancel);
   g_test_add_func("/plan/devices", test_devices);
   return g_test_run();

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The library from Python: runs the example, and looks at what languages need beyond it. Prints TAP.
+
+Usage: introspection.py ROOT ENGINE_DIR    (the folder with Infer-1.0.typelib and libinfer)"""
+
+import os
+import re
+import subprocess
+import sys
+
+ROOT, ENGINE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+
+CHECKS = {
+    "tensors keep their network": """
+network = Infer.Network.new()
+tensor = network.add_input("x", Infer.Type.FLOAT, D(2, 3), None)
+relu = network.add_activation(tensor, Infer.Activation.RELU, 0, 0, "relu")
+node = network.get_node(0)
+gone = []
+network.weak_ref(lambda: gone.append(1))
+del network
+gc.collect()
+assert not gone
+assert relu.name == "relu" and relu.get_dims().get_values() == [2, 3], relu.name
+assert node.get_op_name() == "Relu" and node.get_output(0).name == "relu"
+assert node.get_input(0).name == "x" and node.get_input(1) is None
+del tensor, relu, node
+gc.collect()
+assert gone
+""",
+    "names, types and ranges of tensors": """
+network = Infer.Network.new()
+x = network.add_input("x", Infer.Type.FLOAT, D(4), None)
+y = network.add_identity(x, None)
+y.set_name("y")
+assert network.find_tensor("y").name == "y"
+x.set_type(Infer.Type.INT8)
+assert network.find_tensor("y").type == Infer.Type.INT8
+y.set_dynamic_range(-1, 2)
+assert y.has_range and y.range_max == 2
+for wrong in (lambda: y.set_name("x"), lambda: y.set_type(Infer.Type.FLOAT),
+              lambda: y.set_dynamic_range(2, 2)):
+    refuses(wrong)
+""",
+    "arrays and dimensions": """
+array = Infer.Array.new_from_data(Infer.Type.UINT8, D(2, 2), bytes(range(4)))
+assert array.get_bytes().get_data() == bytes(range(4)) and array.count() == 4
+assert array.get_double(3) == 3 and array.get_int(2) == 2
+assert Infer.Array.new_int64s([5, 6]).get_int(1) == 6
+assert D().get_values() == [] and D(7, 8).to_string() == "7x8"
+refuses(lambda: D(*range(9)))
+refuses(lambda: Infer.Array.new_from_data(Infer.Type.FLOAT, D(2), b"123"))
+""",
+    "lists of tensors, nodes with several outputs, missing values": """
+network = Infer.Network.new()
+x = network.add_input("x", Infer.Type.FLOAT, D(2, 3), None)
+both = network.add_concatenation([x, x], 0, None)
+assert both.get_dims().get_values() == [4, 3]
+top = network.add_top_k(both, Infer.TopK.MAX, 2, 1, "top")
+assert top.n_outputs == 2 and top.get_output(1).type == Infer.Type.INT64
+large = network.add_resize(x, None, [1, 2], Infer.ResizeMode.NEAREST,
+                           Infer.Coordinates.ASYMMETRIC, Infer.ResizeRound.FLOOR, 0, False, None)
+assert large.get_dims().get_values() == [2, 6]
+node = network.add_node("Add", "sum", [x, x], None, 1)
+assert node.get_output(0).name == "sum"
+refuses(lambda: network.add_soft_max(x, 2, False, "s"))
+other = Infer.Network.new().add_input("x", Infer.Type.FLOAT, D(2, 3), None)
+refuses(lambda: network.add_element_wise(x, other, Infer.ElementWise.SUM, "e"))
+""",
+}
+
+PREAMBLE = """
+import gc, gi
+gi.require_version("Infer", "1.0")
+from gi.repository import GLib, Infer
+D = lambda *values: Infer.Dims.new(values)
+def refuses(call):
+    try:
+        call()
+    except GLib.Error as error:
+        assert error.domain == "infer-error-quark" and error.message, error
+    else:
+        raise AssertionError("it was accepted")
+"""
+
+
+def find_python():
+    """A Python that has PyGObject: this one, or the system's."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        if os.path.exists(python) and subprocess.run([python, "-c", "import gi"], check=False,
+                                                     stderr=subprocess.DEVNULL).returncode == 0:
+            return python
+    return None
+
+
+def skip(reason):
+    print("1..0 # SKIP " + reason)
+    sys.exit(0)
+
+
+def run(python, *args):
+    environment = dict(os.environ, GI_TYPELIB_PATH=ENGINE, LD_LIBRARY_PATH=ENGINE)
+    return subprocess.run([python, *args], env=environment, capture_output=True, text=True,
+                          timeout=120, check=False)
+
+
+def main():
+    if not os.path.exists(os.path.join(ENGINE, "Infer-1.0.typelib")):
+        skip("the library's description was not built (libgirepository1.0-dev is missing)")
+    python = find_python()
+    if python is None:
+        skip("PyGObject is missing (python3-gi)")
+    results = []
+    done = run(python, os.path.join(ROOT, "pipelines/examples/network.py"))
+    rows = re.findall(r"^picture \d: (.*)$", done.stdout, re.MULTILINE)
+    sums = [sum(float(value) for value in row.split()) for row in rows]
+    good = (done.returncode == 0 and len(rows) == 2 and rows[0] != rows[1]
+            and all(abs(total - 1) < 1e-3 for total in sums) and "refused: node 'wrong'" in done.stdout)
+    results.append((good, "the example runs", done.stdout + done.stderr))
+    for name, text in CHECKS.items():
+        done = run(python, "-c", PREAMBLE + text)
+        results.append((done.returncode == 0 and not done.stderr, name, done.stdout + done.stderr))
+    print("1..%d" % len(results))
+    for number, (good, name, text) in enumerate(results, 1):
+        print("%s %d - %s" % ("ok" if good else "not ok", number, name))
+        if not good:
+            print("\n".join("# " + line for line in text.splitlines()))
+    return 0 if all(good for good, _, _ in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
