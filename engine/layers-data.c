@@ -136,6 +136,9 @@ infer_network_add_shape(InferNetwork *network, InferTensor *input, const char *n
 
 /* --- slice --- */
 
+/* No tensor has a dimension like this; keeps sums from wrapping. */
+#define LARGEST ((gint64)1 << 48)
+
 /* What a slice reads of one dimension. */
 typedef struct {
   gint64 start, size, stride;
@@ -147,9 +150,12 @@ read_range(InferLayer *layer, gint axis, gint64 in, Range *range)
 {
   gint64 end;
 
-  if (range->stride == 0 || range->stride == G_MININT64)
+  if (range->stride == 0 || ABS(CLAMP(range->stride, -LARGEST, LARGEST)) == LARGEST)
     return infer_layer_error(layer, INFER_ERROR_ARGUMENT, "stride %d is %" G_GINT64_FORMAT, axis,
                              range->stride);
+  if (range->start > LARGEST || range->start < -LARGEST)
+    return infer_layer_error(layer, INFER_ERROR_ARGUMENT, "start %d is %" G_GINT64_FORMAT, axis,
+                             range->start);
   if (range->size < -1 || (range->size == -1 && (range->stride < 0 || range->start < 0)))
     return infer_layer_error(layer, INFER_ERROR_ARGUMENT,
                              "size %d is %" G_GINT64_FORMAT
@@ -162,7 +168,8 @@ read_range(InferLayer *layer, gint axis, gint64 in, Range *range)
     return TRUE;
   }
   if (__builtin_mul_overflow(range->size - 1, range->stride, &end) ||
-      __builtin_add_overflow(range->start, end, &end))
+      __builtin_add_overflow(range->start, end, &end) || MAX(range->start, end) > LARGEST ||
+      MIN(range->start, end) < -LARGEST)
     return infer_layer_error(layer, INFER_ERROR_ARGUMENT, "dimension %d is too large", axis);
   range->first = MIN(range->start, end);
   range->last = MAX(range->start, end);
@@ -197,7 +204,7 @@ pad_for(InferLayer *layer, InferTensor *input, Range *ranges, InferSampleMode mo
     }
     if (ranges[i].size <= 0)
       continue;
-    pre.d[i] = ranges[i].first < 0 ? -MAX(ranges[i].first, -G_MAXINT64) : 0;
+    pre.d[i] = ranges[i].first < 0 ? -ranges[i].first : 0;
     post.d[i] = ranges[i].last >= in ? ranges[i].last - in + 1 : 0;
     ranges[i].start += pre.d[i];
     any = any || pre.d[i] || post.d[i];

@@ -71,6 +71,8 @@ infer_layer_choice(InferLayer *layer, const char *what, int value, gsize n)
 gboolean
 infer_layer_list(InferLayer *layer, const char *what, const InferDims *list, gint n)
 {
+  if (!list)
+    return infer_layer_error(layer, INFER_ERROR_ARGUMENT, "%s is missing", what);
   if (list->n < 0 || list->n > INFER_MAX_DIMS)
     return infer_layer_error(layer, INFER_ERROR_ARGUMENT, "%s has %d numbers, 0 to %d can be", what,
                              list->n, INFER_MAX_DIMS);

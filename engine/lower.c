@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* Bounds what could go on for ever; two are usual. */
+#define MAX_ROUNDS 16
+
 /*
  * Layouts are given from the inputs to the outputs: each tensor has the order that its producer
  * writes, and where a reader wants another one, a reformat step is put in between, once for each
@@ -259,6 +262,21 @@ lower_all(Lowering *self, GPtrArray *cut, GError **error)
   return TRUE;
 }
 
+static gboolean
+join_siblings(InferNetwork *network, InferDevice *device, GError **error)
+{
+  for (guint round = 0; round < MAX_ROUNDS; round++) {
+    gint n = infer_pass_horizontal(network, device, error);
+
+    if (n <= 0)
+      return n == 0;
+    if (infer_network_compact(network, error) < 0 || !infer_network_infer(network, error) ||
+        !infer_network_validate(network, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 static void
 free_step_or_null(gpointer step)
 {
@@ -274,7 +292,7 @@ infer_lower(InferNetwork *network, InferDevice *device, gboolean fuse, GError **
   InferProgram *program = NULL;
   guint n;
 
-  if (!check_ranks(network, error))
+  if (!check_ranks(network, error) || (fuse && !join_siblings(network, device, error)))
     return NULL;
   cut = infer_pass_fusion(network, device, fuse, error);
   g_ptr_array_set_free_func(cut, free_step_or_null);

@@ -87,8 +87,8 @@ infer_place_reshape(const InferDims *from, const gint64 *from_strides, const Inf
       else
         return FALSE;
     }
-    if (!reshape_run(from, from_strides, first, MIN(i, from->n - 1), to, begin,
-                     MIN(k, to->n - 1), to_strides))
+    if (!reshape_run(from, from_strides, first, MIN(i, from->n - 1), to, begin, MIN(k, to->n - 1),
+                     to_strides))
       return FALSE;
   }
   return TRUE;
@@ -238,8 +238,7 @@ update_below(Placement *self, guint tensor)
     if (tensor_of(self, host)->is_output || !follow(self, host) || !keeps_order(self, host))
       return FALSE;
     for (guint i = 0; i < self->touched[host]->len; i++)
-      g_hash_table_add(self->dirty,
-                       GUINT_TO_POINTER(g_array_index(self->touched[host], guint, i)));
+      g_hash_table_add(self->dirty, GUINT_TO_POINTER(g_array_index(self->touched[host], guint, i)));
     for (guint i = 0; i < self->prepared->n_tensors; i++)
       if (self->links[i].kind != LINK_NONE && self->links[i].host == host)
         g_array_append_val(queue, i);
@@ -517,8 +516,7 @@ void
 infer_place_tensors(InferPrepared *prepared, InferDevice *device)
 {
   guint n = prepared->n_tensors;
-  Placement self = {
-      .prepared = prepared, .device = device, .network = prepared->program->network};
+  Placement self = {.prepared = prepared, .device = device, .network = prepared->program->network};
 
   self.links = g_new0(Link, n + 1);
   self.shifts = g_new0(gint64, n + 1);

@@ -10,6 +10,15 @@ refuse(const InferStep *step, GError **error, const char *what)
   return FALSE;
 }
 
+static gboolean
+is_node_of(const InferStep *step, const InferNode *node)
+{
+  for (guint i = 0; i < step->n_nodes; i++)
+    if (step->nodes[i] == node)
+      return TRUE;
+  return FALSE;
+}
+
 /* Nobody outside may read what a step keeps to itself: it is never written to memory. */
 static gboolean
 check_inside(const InferStep *step, const InferUses *uses, GError **error)
@@ -17,8 +26,13 @@ check_inside(const InferStep *step, const InferUses *uses, GError **error)
   for (guint i = 0; i < step->n_nodes; i++)
     for (guint j = 0; j < step->nodes[i]->n_outputs; j++) {
       const InferTensor *tensor = step->nodes[i]->outputs[j];
-      if (infer_step_find_output(step, tensor) < 0 && !infer_uses_single(uses, tensor))
-        return refuse(step, error, "keeps a tensor that others read");
+      const GPtrArray *readers = uses->nodes[tensor->index];
+
+      if (infer_step_find_output(step, tensor) >= 0)
+        continue;
+      for (guint k = 0; k < readers->len; k++)
+        if (tensor->is_output || !is_node_of(step, readers->pdata[k]))
+          return refuse(step, error, "keeps a tensor that others read");
     }
   return TRUE;
 }

@@ -28,6 +28,10 @@ infer_step_is_view(const InferStep *step)
 GPtrArray *infer_pass_fusion(InferNetwork *network, InferDevice *device, gboolean fuse,
                              GError **error);
 
+/** infer_pass_horizontal: joins convolutions that read one tensor where that pays on the device.
+ *  Returns: the number of changes, -1 with @error. */
+gint infer_pass_horizontal(InferNetwork *network, InferDevice *device, GError **error);
+
 /** infer_step_choose: the first implementation that supports the step; fills layouts, which have
  *  room for its operands. The reference is the last. */
 const InferImpl *infer_step_choose(InferDevice *device, const InferStep *step, InferLayout *inputs,

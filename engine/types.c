@@ -2,7 +2,9 @@
 #include <infer/types.h>
 #include <infer/error.h>
 
-G_DEFINE_QUARK(infer - error - quark, infer_error)
+/* clang-format off: it would take the name for a difference */
+G_DEFINE_QUARK(infer-error-quark, infer_error)
+/* clang-format on */
 
 static gpointer
 dims_copy(gpointer boxed)

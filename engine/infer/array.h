@@ -95,9 +95,13 @@ INFER_API InferArray *infer_array_new_float(float value);
  */
 INFER_API InferArray *infer_array_new_int64s(const gint64 *values, gsize n);
 
-/** infer_array_ref: (skip) */
+/**
+ * infer_array_ref: (skip)
+ */
 INFER_API InferArray *infer_array_ref(InferArray *array);
-/** infer_array_unref: (skip) */
+/**
+ * infer_array_unref: (skip)
+ */
 INFER_API void infer_array_unref(InferArray *array);
 INFER_API GType infer_array_get_type(void);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InferArray, infer_array_unref)

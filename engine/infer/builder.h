@@ -23,17 +23,55 @@ INFER_API G_DECLARE_FINAL_TYPE(InferBuilder, infer_builder, INFER, BUILDER, GObj
     typedef void (*InferProgressFunc)(const char *stage, double fraction, gpointer user_data);
 
 INFER_API InferBuilder *infer_builder_new(void);
-/** infer_builder_set_device: "auto" (default), "cpu", "cuda:N", or "null" for tests. */
+/**
+ * infer_builder_set_device:
+ * @builder: a builder
+ * @device: (nullable): device
+ *
+ * "auto" (default), "cpu", "cuda:N", or "null" for tests.
+ */
 INFER_API void infer_builder_set_device(InferBuilder *builder, const char *device);
-/** infer_builder_set_threads: threads to prepare for; 0 (default) for every processor. */
+/**
+ * infer_builder_set_threads:
+ *
+ * Threads to prepare for; 0 (default) for every processor.
+ */
 INFER_API void infer_builder_set_threads(InferBuilder *builder, guint threads);
-/** infer_builder_set_max_batch: the largest batch; prepared sizes are 1, 2, 4 ... and @max_batch.
- *  The default is 1. */
+/**
+ * infer_builder_set_max_batch:
+ *
+ * The largest batch; prepared sizes are 1, 2, 4 ... and @max_batch. The default is 1.
+ */
 INFER_API void infer_builder_set_max_batch(InferBuilder *builder, guint max_batch);
-/** infer_builder_set_verify: whether the result is compared with the reference (default TRUE). */
+/**
+ * infer_builder_set_verify:
+ *
+ * Whether the result is compared with the reference (default TRUE).
+ */
 INFER_API void infer_builder_set_verify(InferBuilder *builder, gboolean verify);
-/** infer_builder_set_fusion: whether nodes may be fused into steps (default TRUE). */
+/**
+ * infer_builder_set_fusion:
+ *
+ * Whether nodes may be fused into steps (default TRUE).
+ */
 INFER_API void infer_builder_set_fusion(InferBuilder *builder, gboolean fusion);
+/**
+ * infer_builder_set_timing_cache:
+ * @builder: a builder
+ * @path: (nullable): a file, %NULL (the default) for the one in the user's cache directory, "" for
+ *   none
+ *
+ * Where measured times are kept. Identical inputs with the same times build an identical plan.
+ */
+INFER_API void infer_builder_set_timing_cache(InferBuilder *builder, const char *path);
+/**
+ * infer_builder_set_progress:
+ * @builder: a builder
+ * @func: (nullable) (scope notified) (closure user_data) (destroy destroy): told what is being
+ *   done
+ * @user_data: for @func
+ * @destroy: frees @user_data
+ */
 INFER_API void infer_builder_set_progress(InferBuilder *builder, InferProgressFunc func,
                                           gpointer user_data, GDestroyNotify destroy);
 

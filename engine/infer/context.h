@@ -16,9 +16,17 @@ G_BEGIN_DECLS
 INFER_API
 G_DECLARE_FINAL_TYPE(InferContext, infer_context, INFER, CONTEXT, GObject)
 
-/** infer_context_new: Returns: (transfer full) (nullable): a context of @engine; nothing is
- *  prepared yet. */
+/**
+ * infer_context_new:
+ *
+ * Returns: (transfer full) (nullable): a context of @engine; nothing is prepared yet.
+ */
 INFER_API InferContext *infer_context_new(InferEngine *engine, GError **error);
+/**
+ * infer_context_get_engine:
+ *
+ * Returns: (transfer none): the engine
+ */
 INFER_API InferEngine *infer_context_get_engine(InferContext *context);
 
 /**
@@ -43,7 +51,7 @@ INFER_API gboolean infer_context_set_batch(InferContext *context, guint batch, G
 INFER_API guint infer_context_get_batch(InferContext *context);
 
 /**
- * infer_context_map:
+ * infer_context_map: (skip)
  * @context: a context with a batch set
  * @name: a binding
  * @size: (out) (optional): bytes of the current batch's rows
@@ -83,16 +91,29 @@ INFER_API gboolean infer_context_set_input_bytes(InferContext *context, const ch
 INFER_API GBytes *infer_context_get_output_bytes(InferContext *context, const char *name,
                                                  GError **error);
 
-/** infer_context_get_dims: the dimensions of a binding at the current batch. */
+/**
+ * infer_context_get_dims:
+ * @context: a context with a batch set
+ * @name: a binding
+ * @dims: (out caller-allocates): its dimensions
+ * @error: return location
+ *
+ * The dimensions of a binding at the current batch.
+ */
 INFER_API gboolean infer_context_get_dims(InferContext *context, const char *name, InferDims *dims,
                                           GError **error);
 
-/** infer_context_set_scalar: sets an optional scalar input such as "score_threshold"; stays until
- *  set again. Returns: FALSE when there is no such input. */
+/**
+ * infer_context_set_scalar:
+ *
+ * Sets an optional scalar input such as "score_threshold"; stays until set again.
+ *
+ * Returns: FALSE when there is no such input.
+ */
 INFER_API gboolean infer_context_set_scalar(InferContext *context, const char *name, double value);
 
 /**
- * infer_context_enqueue_frames:
+ * infer_context_enqueue_frames: (skip)
  * @context: a context with a batch set
  * @frames: (array length=n_frames): one frame a row; they have to stay valid until
  *   infer_context_synchronize()
@@ -107,11 +128,23 @@ INFER_API gboolean infer_context_enqueue_frames(InferContext *context, const Inf
                                                 guint n_frames, InferPlacement *placements,
                                                 GError **error);
 
-/** infer_context_enqueue: starts a run of the current batch and returns; allocates nothing. */
+/**
+ * infer_context_enqueue:
+ *
+ * Starts a run of the current batch and returns; allocates nothing.
+ */
 INFER_API gboolean infer_context_enqueue(InferContext *context, GError **error);
-/** infer_context_synchronize: waits for all that was enqueued; its error if it failed. */
+/**
+ * infer_context_synchronize:
+ *
+ * Waits for all that was enqueued; its error if it failed.
+ */
 INFER_API gboolean infer_context_synchronize(InferContext *context, GError **error);
-/** infer_context_run: enqueue and synchronize. */
+/**
+ * infer_context_run:
+ *
+ * Enqueue and synchronize.
+ */
 INFER_API gboolean infer_context_run(InferContext *context, GError **error);
 
 /**
@@ -135,9 +168,20 @@ typedef struct {
   guint64 nanoseconds;
 } InferStepTime;
 
-/** infer_context_set_profiling: whether runs are timed step by step (slower). */
+/**
+ * infer_context_set_profiling:
+ *
+ * Whether runs are timed step by step (slower).
+ */
 INFER_API void infer_context_set_profiling(InferContext *context, gboolean profiling);
-/** infer_context_get_step_time: Returns: FALSE when @index is past the last step. */
+/**
+ * infer_context_get_step_time:
+ * @context: a context
+ * @index: step
+ * @time: (out caller-allocates): its time
+ *
+ * Returns: FALSE when @index is past the last step.
+ */
 INFER_API gboolean infer_context_get_step_time(InferContext *context, guint index,
                                                InferStepTime *time);
 

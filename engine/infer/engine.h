@@ -34,10 +34,11 @@ typedef struct {
   gsize max_size;
 } InferBinding;
 
-/** InferLoadFlags:
+/**
+ * InferLoadFlags:
  * @INFER_LOAD_MAP: map weights from the file (the default)
- * @INFER_LOAD_READ: read the whole file into memory, so that a file that is truncated later
- *   cannot fault
+ * @INFER_LOAD_READ: read the whole file into memory, so that a file that is truncated later cannot
+ *   fault
  */
 typedef enum { INFER_LOAD_MAP = 0, INFER_LOAD_READ = 1 } InferLoadFlags;
 
@@ -56,35 +57,90 @@ typedef enum { INFER_LOAD_MAP = 0, INFER_LOAD_READ = 1 } InferLoadFlags;
 INFER_API InferEngine *infer_engine_new_from_file(const char *path, const char *device,
                                                   guint threads, InferLoadFlags flags,
                                                   GError **error);
-/** infer_engine_new_from_bytes: the same from memory; @bytes are kept, not copied. */
+/**
+ * infer_engine_new_from_bytes:
+ * @bytes: a plan
+ * @source: (nullable): what it is called in errors
+ * @device: (nullable): as in infer_builder_set_device()
+ * @threads: threads to run on, 0 for every processor
+ * @error: return location
+ *
+ * The same from memory; @bytes are kept, not copied.
+ */
 INFER_API InferEngine *infer_engine_new_from_bytes(GBytes *bytes, const char *source,
                                                    const char *device, guint threads,
                                                    GError **error);
 
-/** infer_engine_check_file: checks magic, versions and device of a plan without loading it.
- *  Returns: success; %INFER_ERROR_PLAN when the file is not a plan at all. */
+/**
+ * infer_engine_check_file:
+ * @path: a plan file
+ * @device: (nullable): as in infer_builder_set_device()
+ * @error: return location
+ *
+ * Checks magic, versions and device of a plan without loading it.
+ *
+ * Returns: success; %INFER_ERROR_PLAN when the file is not a plan at all.
+ */
 INFER_API gboolean infer_engine_check_file(const char *path, const char *device, GError **error);
 
-/** infer_engine_save: writes the plan; the file is replaced by a rename, or left as it was. */
+/**
+ * infer_engine_save:
+ *
+ * Writes the plan; the file is replaced by a rename, or left as it was.
+ */
 INFER_API gboolean infer_engine_save(InferEngine *engine, const char *path, GError **error);
-/** infer_engine_serialize: Returns: (transfer full) (nullable): the plan in memory. */
+/**
+ * infer_engine_serialize:
+ *
+ * Returns: (transfer full) (nullable): the plan in memory.
+ */
 INFER_API GBytes *infer_engine_serialize(InferEngine *engine, GError **error);
 
 INFER_API guint infer_engine_get_n_bindings(InferEngine *engine);
+/**
+ * infer_engine_get_binding:
+ *
+ * Returns: (transfer none) (nullable): the binding; it belongs to the engine
+ */
 INFER_API const InferBinding *infer_engine_get_binding(InferEngine *engine, guint index);
+/**
+ * infer_engine_find_binding:
+ *
+ * Returns: (transfer none) (nullable): the binding of that name
+ */
 INFER_API const InferBinding *infer_engine_find_binding(InferEngine *engine, const char *name);
-/** infer_engine_get_model_info: Returns: (transfer none): never %NULL, maybe empty */
+/**
+ * infer_engine_get_model_info:
+ *
+ * Returns: (transfer none): never %NULL, maybe empty
+ */
 INFER_API InferModelInfo *infer_engine_get_model_info(InferEngine *engine);
-/** infer_engine_get_device: Returns: the device's name, "cpu" or "cuda:0" */
+/**
+ * infer_engine_get_device:
+ *
+ * Returns: the device's name, "cpu" or "cuda:0"
+ */
 INFER_API const char *infer_engine_get_device(InferEngine *engine);
 INFER_API guint infer_engine_get_max_batch(InferEngine *engine);
-/** infer_engine_get_run_time: Returns: nanoseconds that the largest prepared batch @batch took
- *  when the engine was built, 0 when not known. */
+/**
+ * infer_engine_get_run_time:
+ *
+ * Returns: nanoseconds that the largest prepared batch @batch took when the engine was built, 0
+ *   when not known.
+ */
 INFER_API guint64 infer_engine_get_run_time(InferEngine *engine, guint batch);
-/** infer_engine_get_best_batch: Returns: the batch that took least time a row when the engine was
- *  built; of equal ones the smallest */
+/**
+ * infer_engine_get_best_batch:
+ *
+ * Returns: the batch that took least time a row when the engine was built; of equal ones the
+ *   smallest
+ */
 INFER_API guint infer_engine_get_best_batch(InferEngine *engine);
-/** infer_engine_get_weights_size: Returns: bytes of plain and packed weights */
+/**
+ * infer_engine_get_weights_size:
+ *
+ * Returns: bytes of plain and packed weights
+ */
 INFER_API gsize infer_engine_get_weights_size(InferEngine *engine);
 
 /**

@@ -5,8 +5,12 @@
 
 G_BEGIN_DECLS
 
-/** InferPixelFormat: pixel formats of frames; layouts are those of GStreamer's formats of the
- *  same name, memory order of the bytes. */
+/**
+ * InferPixelFormat:
+ *
+ * Pixel formats of frames; layouts are those of GStreamer's formats of the same name, memory order
+ * of the bytes.
+ */
 typedef enum {
   INFER_PIXEL_NV12,
   INFER_PIXEL_P010_LE,

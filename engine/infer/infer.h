@@ -7,6 +7,7 @@
 #include <infer/modelinfo.h>
 #include <infer/frame.h>
 #include <infer/network.h>
+#include <infer/layers.h>
 #include <infer/engine.h>
 #include <infer/builder.h>
 #include <infer/context.h>

@@ -126,7 +126,7 @@ typedef enum {
  * InferPooling:
  * @INFER_POOLING_MAX: the largest element of the window
  * @INFER_POOLING_AVERAGE: the mean of the window
- * @INFER_POOLING_MAX_AVERAGE_BLEND: (1 - blend) * maximum + blend * mean
+ * @INFER_POOLING_MAX_AVERAGE_BLEND: blend * mean + (1 - blend) * maximum
  * @INFER_POOLING_L2: the root of the sum of squares
  */
 typedef enum {

@@ -6,27 +6,40 @@
 
 G_BEGIN_DECLS
 
-/** InferColor: order of the colour channels that a network reads. */
+/**
+ * InferColor:
+ *
+ * Order of the colour channels that a network reads.
+ */
 typedef enum { INFER_COLOR_RGB, INFER_COLOR_BGR, INFER_COLOR_GRAY } InferColor;
 
-/** InferResize: how a frame fills the network's input.
+/**
+ * InferResize:
  * @INFER_RESIZE_STRETCH: both sides scaled, aspect ratio not kept
  * @INFER_RESIZE_LETTERBOX: aspect ratio kept, the rest padded, centred
  * @INFER_RESIZE_CROP: aspect ratio kept, the centre cut out
+ *
+ * How a frame fills the network's input.
  */
 typedef enum { INFER_RESIZE_STRETCH, INFER_RESIZE_LETTERBOX, INFER_RESIZE_CROP } InferResize;
 
-/** InferFilter: interpolation of the resize.
+/**
+ * InferFilter:
  * @INFER_FILTER_NEAREST: the nearest pixel
  * @INFER_FILTER_BILINEAR: two by two pixels, without smoothing when a frame is made smaller
  * @INFER_FILTER_AREA: the mean of the covered pixels when smaller, bilinear when larger
+ *
+ * Interpolation of the resize.
  */
 typedef enum { INFER_FILTER_NEAREST, INFER_FILTER_BILINEAR, INFER_FILTER_AREA } InferFilter;
 
-/** InferCoordinates: which source position an output pixel reads.
- * @INFER_COORDINATES_HALF_PIXEL: (x + 0.5) * scale - 0.5
+/**
+ * InferCoordinates:
+ * @INFER_COORDINATES_HALF_PIXEL: scale * (x + 0.5) - 0.5
  * @INFER_COORDINATES_ASYMMETRIC: x * scale, as TensorFlow 1 does
  * @INFER_COORDINATES_ALIGN_CORNERS: x * (in - 1) / (out - 1)
+ *
+ * Which source position an output pixel reads.
  */
 typedef enum {
   INFER_COORDINATES_HALF_PIXEL,
@@ -34,10 +47,13 @@ typedef enum {
   INFER_COORDINATES_ALIGN_CORNERS
 } InferCoordinates;
 
-/** InferDecoder: how outputs become objects.
+/**
+ * InferDecoder:
  * @INFER_DECODER_NONE: raw tensors
- * @INFER_DECODER_DETECTIONS: four outputs: boxes [N,K,4] normalised to 0..1, scores [N,K],
- *   classes [N,K], count [N], as TensorFlow's Object Detection API and TensorRT's EfficientNMS have
+ * @INFER_DECODER_DETECTIONS: four outputs: boxes [N,K,4] normalised to 0..1, scores [N,K], classes
+ *   [N,K], count [N], as TensorFlow's Object Detection API and TensorRT's EfficientNMS have
+ *
+ * How outputs become objects.
  */
 typedef enum { INFER_DECODER_NONE, INFER_DECODER_DETECTIONS } InferDecoder;
 
@@ -96,12 +112,30 @@ G_DECLARE_FINAL_TYPE(InferModelInfo, infer_model_info, INFER, MODEL_INFO, GObjec
 
 INFER_API InferModelInfo *infer_model_info_new(void);
 
-/** infer_model_info_new_from_file: reads @path. Returns: (transfer full) (nullable) */
+/**
+ * infer_model_info_new_from_file:
+ *
+ * Reads @path.
+ *
+ * Returns: (transfer full) (nullable)
+ */
 INFER_API InferModelInfo *infer_model_info_new_from_file(const char *path, GError **error);
-/** infer_model_info_new_from_data: reads key-file text; @source names it in errors. */
+/**
+ * infer_model_info_new_from_data:
+ * @text: (array length=length) (element-type guint8): key-file text
+ * @length: its bytes
+ * @source: names it in errors
+ * @error: return location
+ *
+ * Reads key-file text; @source names it in errors.
+ */
 INFER_API InferModelInfo *infer_model_info_new_from_data(const char *text, gsize length,
                                                          const char *source, GError **error);
-/** infer_model_info_to_data: Returns: (transfer full): the key-file text. */
+/**
+ * infer_model_info_to_data:
+ *
+ * Returns: (transfer full): the key-file text.
+ */
 INFER_API char *infer_model_info_to_data(InferModelInfo *info);
 
 /**
@@ -114,27 +148,56 @@ INFER_API char *infer_model_info_to_data(InferModelInfo *info);
 INFER_API gboolean infer_model_info_load_over(InferModelInfo *info, const char *path,
                                               GError **error);
 
-/** infer_model_info_find: Returns: (transfer full) (nullable): the path of the file that belongs
- *  to @model_path (`model.onnx.modelinfo`, then `model.modelinfo`), %NULL where there is none. */
+/**
+ * infer_model_info_find:
+ *
+ * Returns: (transfer full) (nullable): the path of the file that belongs to @model_path
+ *   (`model.onnx.modelinfo`, then `model.modelinfo`), %NULL where there is none.
+ */
 INFER_API char *infer_model_info_find(const char *model_path);
 
-/** The name of the image input; %NULL when not known. */
+/**
+ * infer_model_info_get_input:
+ *
+ * Returns: (nullable): the name of the image input; %NULL when not known
+ */
 INFER_API const char *infer_model_info_get_input(InferModelInfo *info);
 INFER_API void infer_model_info_set_input(InferModelInfo *info, const char *name);
+/**
+ * infer_model_info_get_preprocess:
+ *
+ * Returns: (transfer none): how a frame becomes the image input
+ */
 INFER_API const InferPreprocess *infer_model_info_get_preprocess(InferModelInfo *info);
 INFER_API void infer_model_info_set_preprocess(InferModelInfo *info, const InferPreprocess *pre);
 INFER_API InferDecoder infer_model_info_get_decoder(InferModelInfo *info);
-/** infer_model_info_get_detections: Returns: (transfer none): never %NULL; of use where the decoder
- *  is %INFER_DECODER_DETECTIONS. */
+/**
+ * infer_model_info_get_detections:
+ *
+ * Returns: (transfer none): never %NULL; of use where the decoder is %INFER_DECODER_DETECTIONS.
+ */
 INFER_API const InferDetectionOutputs *infer_model_info_get_detections(InferModelInfo *info);
-/** infer_model_info_set_detections: sets the decoder to %INFER_DECODER_DETECTIONS; copies. */
+/**
+ * infer_model_info_set_detections:
+ *
+ * Sets the decoder to %INFER_DECODER_DETECTIONS; copies.
+ */
 INFER_API void infer_model_info_set_detections(InferModelInfo *info,
                                                const InferDetectionOutputs *outputs);
-/** The score below which an object is not reported; a negative number when not known. */
+/* The score below which an object is not reported; a negative number when not known. */
 INFER_API double infer_model_info_get_score_threshold(InferModelInfo *info);
 INFER_API void infer_model_info_set_score_threshold(InferModelInfo *info, double threshold);
-/** Labels, %NULL-terminated; %NULL when there are none. */
+/**
+ * infer_model_info_get_labels:
+ *
+ * Returns: (transfer none) (array zero-terminated=1) (nullable): labels; %NULL when there are none
+ */
 INFER_API const char *const *infer_model_info_get_labels(InferModelInfo *info);
+/**
+ * infer_model_info_set_labels:
+ * @info: a model info
+ * @labels: (array zero-terminated=1) (nullable): labels
+ */
 INFER_API void infer_model_info_set_labels(InferModelInfo *info, const char *const *labels);
 
 /**

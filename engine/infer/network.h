@@ -116,8 +116,17 @@ INFER_API InferNetwork *infer_network_new(void);
 INFER_API gint64 infer_network_add_symbol(InferNetwork *network, const char *name, gint64 min,
                                           gint64 opt, gint64 max);
 INFER_API guint infer_network_get_n_symbols(InferNetwork *network);
+/**
+ * infer_network_get_symbol:
+ *
+ * Returns: (transfer none) (nullable): the dimension
+ */
 INFER_API const InferSymbol *infer_network_get_symbol(InferNetwork *network, guint index);
-/** infer_network_set_symbol_range: changes the range that a symbol may take. */
+/**
+ * infer_network_set_symbol_range:
+ *
+ * Changes the range that a symbol may take.
+ */
 INFER_API gboolean infer_network_set_symbol_range(InferNetwork *network, const char *name,
                                                   gint64 min, gint64 opt, gint64 max,
                                                   GError **error);
@@ -153,7 +162,7 @@ INFER_API InferTensor *infer_network_add_constant(InferNetwork *network, const c
  * @network: a network
  * @op: operator, for example "Conv", or "infer.BoxDecode" of our own domain
  * @name: (nullable): name; made up when %NULL
- * @inputs: (array length=n_inputs) (element-type InferTensor): inputs; %NULL where absent
+ * @inputs: (array length=n_inputs): inputs; %NULL where absent
  * @n_inputs: number of inputs
  * @attrs: (nullable): a vardict as in #InferNode; a floating reference is sunk
  * @n_outputs: number of outputs wanted
@@ -168,24 +177,64 @@ INFER_API InferNode *infer_network_add_node(InferNetwork *network, const char *o
                                             InferTensor *const *inputs, guint n_inputs,
                                             GVariant *attrs, guint n_outputs, GError **error);
 
-/** infer_network_mark_output: makes @tensor an output, renamed to @name where that is given. */
+/**
+ * infer_network_mark_output:
+ * @network: a network
+ * @tensor: a tensor of it
+ * @name: (nullable): its new name
+ * @error: return location
+ *
+ * Makes @tensor an output, renamed to @name where that is given.
+ */
 INFER_API gboolean infer_network_mark_output(InferNetwork *network, InferTensor *tensor,
                                              const char *name, GError **error);
 
 INFER_API guint infer_network_get_n_nodes(InferNetwork *network);
+/**
+ * infer_network_get_node:
+ *
+ * Returns: (transfer none) (nullable): the node
+ */
 INFER_API InferNode *infer_network_get_node(InferNetwork *network, guint index);
 INFER_API guint infer_network_get_n_inputs(InferNetwork *network);
+/**
+ * infer_network_get_input:
+ *
+ * Returns: (transfer none) (nullable): the input
+ */
 INFER_API InferTensor *infer_network_get_input(InferNetwork *network, guint index);
 INFER_API guint infer_network_get_n_outputs(InferNetwork *network);
+/**
+ * infer_network_get_output:
+ *
+ * Returns: (transfer none) (nullable): the output
+ */
 INFER_API InferTensor *infer_network_get_output(InferNetwork *network, guint index);
+/**
+ * infer_network_find_tensor:
+ *
+ * Returns: (transfer none) (nullable): the tensor of that name
+ */
 INFER_API InferTensor *infer_network_find_tensor(InferNetwork *network, const char *name);
 
-/** infer_network_get_model_info: Returns: (transfer none) (nullable): how frames become inputs
- *  and outputs objects. */
+/**
+ * infer_network_get_model_info:
+ *
+ * Returns: (transfer none) (nullable): how frames become inputs and outputs objects
+ */
 INFER_API InferModelInfo *infer_network_get_model_info(InferNetwork *network);
+/**
+ * infer_network_set_model_info:
+ * @network: a network
+ * @info: (nullable): how frames become inputs and outputs objects
+ */
 INFER_API void infer_network_set_model_info(InferNetwork *network, InferModelInfo *info);
 
-/** infer_network_validate: checks every invariant of the network; for tests and passes. */
+/**
+ * infer_network_validate:
+ *
+ * Checks every invariant of the network; for tests and passes.
+ */
 INFER_API gboolean infer_network_validate(InferNetwork *network, GError **error);
 
 /**
@@ -236,7 +285,11 @@ INFER_API const InferDims *infer_tensor_get_dims(InferTensor *tensor);
 INFER_API GType infer_tensor_get_type(void);
 INFER_API GType infer_node_get_type(void);
 
-/** infer_node_get_op_name: Returns: the operator's name ("Conv"). */
+/**
+ * infer_node_get_op_name:
+ *
+ * Returns: the operator's name ("Conv").
+ */
 INFER_API const char *infer_node_get_op_name(const InferNode *node);
 
 /**
@@ -262,14 +315,28 @@ INFER_API gint64 infer_node_get_int(const InferNode *node, const char *name, gin
 INFER_API double infer_node_get_float(const InferNode *node, const char *name, double fallback);
 INFER_API const char *infer_node_get_string(const InferNode *node, const char *name,
                                             const char *fallback);
-/** infer_node_get_ints: Returns: (transfer none): the list, or %NULL with @n = 0. */
+/**
+ * infer_node_get_ints:
+ * @node: a node
+ * @name: attribute
+ * @n: (out): how many there are
+ *
+ * Returns: (transfer none) (array length=n) (nullable): the list, or %NULL with @n = 0.
+ */
 INFER_API const gint64 *infer_node_get_ints(const InferNode *node, const char *name, gsize *n);
-/** infer_node_get_floats: Returns: (transfer none): the list, or %NULL with @n = 0. */
+/**
+ * infer_node_get_floats:
+ * @node: a node
+ * @name: attribute
+ * @n: (out): how many there are
+ *
+ * Returns: (transfer none) (array length=n) (nullable): the list, or %NULL with @n = 0.
+ */
 INFER_API const double *infer_node_get_floats(const InferNode *node, const char *name, gsize *n);
 INFER_API gboolean infer_node_has_attr(const InferNode *node, const char *name);
 
 /**
- * infer_attrs_new:
+ * infer_attrs_new: (skip)
  * @first: name of the first attribute, or %NULL for none
  * @...: triples without the first name: kind and value, then the next name; %NULL ends the list
  *

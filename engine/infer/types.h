@@ -47,7 +47,7 @@ typedef enum {
   INFER_TYPE_INT2 = 26,
 } InferType;
 
-/** Number of element types, for tables indexed by #InferType. */
+/* Number of element types, for tables indexed by #InferType. */
 #define INFER_N_TYPES 27
 
 /**
@@ -67,7 +67,7 @@ INFER_API const char *infer_type_name(InferType type);
 INFER_API gboolean infer_type_is_float(InferType type);
 INFER_API gboolean infer_type_is_integer(InferType type);
 
-/** The most dimensions of a tensor. */
+/* The most dimensions of a tensor. */
 #define INFER_MAX_DIMS 8
 
 /**
@@ -88,7 +88,7 @@ typedef struct {
 #define INFER_DIM_IS_SYMBOL(dim) ((dim) < 0 && (dim) != INFER_DIM_UNKNOWN)
 #define INFER_DIM_SYMBOL_INDEX(dim) ((guint)(-(dim)-1))
 
-/** INFER_DIMS: a constant #InferDims from a list of dimensions. */
+/* INFER_DIMS: a constant #InferDims from a list of dimensions. */
 #define INFER_DIMS(...)                                                                            \
   ((InferDims){.n = sizeof((gint64[]){__VA_ARGS__}) / sizeof(gint64), .d = {__VA_ARGS__}})
 #define INFER_DIMS_SCALAR ((InferDims){.n = 0})
@@ -119,7 +119,11 @@ INFER_API const gint64 *infer_dims_get_values(const InferDims *dims, guint *n);
 
 INFER_API gboolean infer_dims_equal(const InferDims *a, const InferDims *b);
 
-/** infer_dims_is_constant: Returns: whether the rank and every dimension are known numbers. */
+/**
+ * infer_dims_is_constant:
+ *
+ * Returns: whether the rank and every dimension are known numbers.
+ */
 INFER_API gboolean infer_dims_is_constant(const InferDims *dims);
 
 /**
@@ -137,8 +141,12 @@ INFER_API gint64 infer_dims_count(const InferDims *dims);
  */
 INFER_API char *infer_dims_to_string(const InferDims *dims);
 
-/** infer_type_size: Returns: bytes that @count elements of @type take, packed types rounded up;
- *  G_MAXSIZE where that does not fit. */
+/**
+ * infer_type_size:
+ *
+ * Returns: bytes that @count elements of @type take, packed types rounded up; G_MAXSIZE where that
+ *   does not fit.
+ */
 INFER_API gsize infer_type_size(InferType type, gint64 count);
 
 G_END_DECLS

@@ -117,6 +117,47 @@ grow(InferNode *anchor, const InferUses *uses, GHashTable *taken, InferDevice *d
   return step;
 }
 
+/* A pointwise node that only the step reads from, and that stands alone so far. */
+static InferNode *
+find_feeder(const InferStep *step, const InferUses *uses, GHashTable *taken, GHashTable *refused)
+{
+  for (guint i = 0; i < step->n_inputs; i++) {
+    InferNode *node = step->inputs[i]->producer;
+
+    if (!step->inputs[i]->value && node && is_pointwise(node) &&
+        infer_uses_single(uses, step->inputs[i]) && !g_hash_table_contains(taken, node) &&
+        !g_hash_table_contains(refused, node))
+      return node;
+  }
+  return NULL;
+}
+
+/* Takes in what makes the other operands of a chain of pointwise nodes. None of it reads what the
+ * step makes, or that would be read by two. */
+static InferStep *
+pull(InferStep *step, const InferUses *uses, GHashTable *taken, InferDevice *device)
+{
+  g_autoptr(GHashTable) refused = g_hash_table_new(NULL, NULL);
+  InferNode *feeder;
+
+  while (step->n_nodes < MAX_STEP_NODES &&
+         (feeder = find_feeder(step, uses, taken, refused)) != NULL) {
+    InferNode *nodes[MAX_STEP_NODES + 1] = {step->nodes[0], feeder};
+    InferStep *trial;
+
+    memcpy(nodes + 2, step->nodes + 1, (step->n_nodes - 1) * sizeof *nodes);
+    trial = infer_step_new(nodes, step->n_nodes + 1, 0);
+    if (is_supported(device, trial)) {
+      infer_step_free(step);
+      step = trial;
+    } else {
+      infer_step_free(trial);
+      g_hash_table_add(refused, feeder);
+    }
+  }
+  return step;
+}
+
 /* A step that was grown from @anchor takes its nodes; it runs where its last node stood, when all
  * that it reads is there. */
 static void
@@ -125,6 +166,8 @@ take(InferNode *anchor, const InferUses *uses, GHashTable *taken, GHashTable *en
 {
   InferStep *step = grow(anchor, uses, taken, device);
 
+  if (is_pointwise(anchor) && step->n_nodes > 1)
+    step = pull(step, uses, taken, device);
   for (guint j = 0; j < step->n_nodes; j++)
     g_hash_table_add(taken, step->nodes[j]);
   g_hash_table_insert(ends, step->nodes[step->n_nodes - 1], step);

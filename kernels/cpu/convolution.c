@@ -23,8 +23,7 @@ supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferL
   return TRUE;
 }
 
-/* Strides of dimensions of one element mean nothing, but oneDNN compares them with its formats. So
- * it is with the distance of images that are run one by one. */
+/* Strides of dimensions of one element mean nothing, but oneDNN compares them with its formats. */
 static gboolean
 activation_md(dnnl_memory_desc_t *md, const InferBuffer *buffer, gint64 images)
 {
@@ -34,8 +33,7 @@ activation_md(dnnl_memory_desc_t *md, const InferBuffer *buffer, gint64 images)
   gboolean same = TRUE;
   infer_order_strides(&order, &buffer->dims, strides);
   for (gint i = 0; i < buffer->dims.n; i++)
-    same = same && (buffer->dims.d[i] == 1 || (i == 0 && images == 1) ||
-                    strides[i] == buffer->strides[i]);
+    same = same && (buffer->dims.d[i] == 1 || strides[i] == buffer->strides[i]);
   dims.d[0] = images;
   return infer_onednn_md(md, dims.d, dims.n, same ? strides : buffer->strides);
 }
@@ -180,96 +178,6 @@ create_best(InferOnednn *conv, InferPrepare *prepare, const Geometry *g, GError 
   return TRUE;
 }
 
-/* --- as a product --- */
-
-/* oneDNN's convolutions want their pixels next to each other; its matrix product does not, and a
- * 1x1 convolution of an image is one. */
-static gboolean
-is_product(const InferPrepare *prepare)
-{
-  const InferStep *step = prepare->step;
-  const InferNode *node = step->nodes[0];
-  const InferBuffer *x = &prepare->inputs[infer_step_find_input(step, node->inputs[0])];
-  const InferDims *w = &prepare->inputs[infer_step_find_input(step, node->inputs[1])].dims;
-  InferCpuWindow window;
-  InferCpuChain chain;
-  if (infer_node_get_int(node, "group", 1) != 1 || !infer_cpu_chain_parse(step, &chain) ||
-      chain.n_adds > 0 ||
-      !infer_cpu_window(node, &x->dims, &prepare->outputs[0].dims, w->d + 2, &window))
-    return FALSE;
-  for (gint i = 0; i < INFER_CPU_MAX_SPATIAL; i++)
-    if (window.kernel[i] != 1 || window.stride[i] != 1 || window.begin[i] != 0 ||
-        window.end[i] != 0)
-      return FALSE;
-  return TRUE;
-}
-
-static gboolean
-has_gaps(const InferBuffer *buffer)
-{
-  gint64 pitch;
-  return infer_cpu_pixels(buffer, &pitch) && pitch != buffer->dims.d[1];
-}
-
-/* The pixels of an image as the rows of a matrix. */
-static gboolean
-matrix_md(dnnl_memory_desc_t *md, const InferBuffer *buffer)
-{
-  gint64 pixels = 1, pitch;
-  for (gint i = 2; i < buffer->dims.n; i++)
-    pixels *= buffer->dims.d[i];
-  return infer_cpu_pixels(buffer, &pitch) &&
-         infer_onednn_md(md, (const gint64[]){pixels, buffer->dims.d[1]}, 2,
-                         (const gint64[]){pitch, 1});
-}
-
-static gboolean
-create_product(InferOnednn *conv, InferPrepare *prepare, Geometry *g, GError **error)
-{
-  const InferNode *node = prepare->step->nodes[0];
-  const InferBuffer *x = &prepare->inputs[infer_step_find_input(prepare->step, node->inputs[0])];
-  gint64 in = x->dims.d[1], out = prepare->outputs[0].dims.d[1];
-  dnnl_matmul_desc_t desc;
-  dnnl_primitive_attr_t attr = NULL;
-  gboolean ok = matrix_md(&g->src, x) && matrix_md(&g->dst, &prepare->outputs[0]) &&
-                infer_onednn_md(&g->weights, (const gint64[]){in, out}, 2, NULL) &&
-                infer_onednn_md(&g->plain, (const gint64[]){in, out}, 2, (const gint64[]){1, in}) &&
-                (!g->has_bias || infer_onednn_md(&g->bias, (const gint64[]){1, out}, 2,
-                                                 (const gint64[]){out, 1}));
-  dnnl_status_t status = dnnl_invalid_arguments;
-  if (ok)
-    status = dnnl_matmul_desc_init(&desc, &g->src, &g->weights, g->has_bias ? &g->bias : NULL,
-                                   &g->dst);
-  if (status == dnnl_success)
-    status = infer_onednn_attr(&attr, &g->chain, NULL);
-  if (status != dnnl_success)
-    ok = infer_cpu_fail(prepare, error, INFER_ERROR_SHAPE,
-                        "oneDNN does not take this product (status %d)", status);
-  else
-    ok = infer_onednn_create(conv, prepare, &desc, attr, FALSE, error);
-  if (attr != NULL)
-    dnnl_primitive_attr_destroy(attr);
-  return ok;
-}
-
-static gboolean
-strided(const InferPrepare *prepare, gboolean output, guint index)
-{
-  const InferStep *step = prepare->step;
-  InferCpuChain chain;
-  gint64 pitch;
-  if (!infer_cpu_pixels(output ? &prepare->outputs[index] : &prepare->inputs[index], &pitch) ||
-      !infer_cpu_chain_parse(step, &chain))
-    return FALSE;
-  if (!output && infer_step_find_input(step, step->nodes[0]->inputs[0]) != (gint)index)
-    return FALSE;
-  for (guint i = 0; i < chain.n; i++)
-    if (chain.post[i].kind == INFER_CPU_POST_ADD && (output || chain.post[i].input == (gint)index))
-      return FALSE;
-  return !has_gaps(output ? &prepare->outputs[index] : &prepare->inputs[index]) ||
-         is_product(prepare);
-}
-
 static gboolean
 make(InferOnednn *conv, InferPrepare *prepare, gconstpointer what, gint64 images, GError **error)
 {
@@ -277,12 +185,7 @@ make(InferOnednn *conv, InferPrepare *prepare, gconstpointer what, gint64 images
   if (!read_geometry(prepare, images, g))
     return infer_cpu_fail(prepare, error, INFER_ERROR_SHAPE,
                           "attributes, weights and dimensions do not fit each other");
-  const InferNode *node = prepare->step->nodes[0];
-  gint x = infer_step_find_input(prepare->step, node->inputs[0]);
-  gboolean gaps = has_gaps(&prepare->inputs[x]) || has_gaps(&prepare->outputs[0]);
-  gboolean ok = gaps ? images == 1 && create_product(conv, prepare, g, error)
-                     : create_best(conv, prepare, g, error);
-  return ok && add_args(conv, prepare, g, error);
+  return create_best(conv, prepare, g, error) && add_args(conv, prepare, g, error);
 }
 
 static gboolean
@@ -308,5 +211,4 @@ const InferImpl infer_cpu_convolution = {
     .prepare = prepare_convolution,
     .release = infer_onednn_free,
     .run = run,
-    .strided = strided,
 };

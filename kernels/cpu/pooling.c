@@ -9,7 +9,8 @@ typedef struct {
   const InferCpuKernels *kernels;
   InferCpuWindow window;
   gint64 batch, channels;
-  gint64 src_pitch, dst_pitch, src_image, dst_image; /* elements from a pixel, an image to the next */
+  gint64 src_pitch, dst_pitch, src_image,
+      dst_image;                         /* elements from a pixel, an image to the next */
   gint64 pad_end[INFER_CPU_MAX_SPATIAL]; /* declared padding, which counts where it is included */
   gboolean maximum, include_pad;
 } Pooling;
