@@ -19,6 +19,7 @@ struct _InferBuilder {
   gboolean verify;
   gboolean fusion;
   char *timing_cache;
+  GArray *profiles; /* Profile */
   InferProgressFunc progress;
   gpointer progress_data;
   GDestroyNotify progress_destroy;
@@ -26,9 +27,22 @@ struct _InferBuilder {
 
 G_DEFINE_FINAL_TYPE(InferBuilder, infer_builder, G_TYPE_OBJECT)
 
+typedef struct {
+  char *name;
+  gint64 min, opt, max;
+} Profile;
+
+static void
+profile_clear(gpointer data)
+{
+  g_free(((Profile *)data)->name);
+}
+
 static void
 infer_builder_init(InferBuilder *self)
 {
+  self->profiles = g_array_new(FALSE, FALSE, sizeof(Profile));
+  g_array_set_clear_func(self->profiles, profile_clear);
   self->device = g_strdup("auto");
   self->max_batch = 1;
   self->verify = TRUE;
@@ -41,6 +55,7 @@ infer_builder_finalize(GObject *object)
   InferBuilder *self = INFER_BUILDER(object);
 
   infer_builder_set_progress(self, NULL, NULL, NULL);
+  g_array_unref(self->profiles);
   g_free(self->timing_cache);
   g_free(self->device);
   G_OBJECT_CLASS(infer_builder_parent_class)->finalize(object);
@@ -116,21 +131,21 @@ report(InferBuilder *self, const char *stage, double fraction, GCancellable *can
   return !g_cancellable_set_error_if_cancelled(cancellable, error);
 }
 
-/* The batch gets its range; every other open dimension is built at the value to tune for. */
-static gboolean
-fix_symbols(InferBuilder *self, InferNetwork *network, GError **error)
+void
+infer_builder_set_profile(InferBuilder *self, const char *dimension, gint64 min, gint64 opt,
+                          gint64 max)
 {
-  gboolean open[INFER_MAX_DIMS * 8] = {FALSE};
-  guint n = infer_network_get_n_symbols(network);
+  Profile profile = {g_strdup(dimension), min, opt, max};
 
-  if (n > G_N_ELEMENTS(open)) {
-    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
-                "the network has %u open dimensions, at most %u are supported", n,
-                (guint)G_N_ELEMENTS(open));
-    return FALSE;
-  }
-  for (guint i = 0; i < n; i++) {
+  g_array_append_val(self->profiles, profile);
+}
+
+static gboolean
+set_ranges(InferBuilder *self, InferNetwork *network, gboolean *open, GError **error)
+{
+  for (guint i = 0; i < infer_network_get_n_symbols(network); i++) {
     const InferSymbol *symbol = infer_network_get_symbol(network, i);
+
     open[i] = g_str_equal(symbol->name, "batch");
     if (!open[i])
       continue;
@@ -142,6 +157,27 @@ fix_symbols(InferBuilder *self, InferNetwork *network, GError **error)
     }
     infer_network_set_symbol_range(network, "batch", 1, self->max_batch, self->max_batch, NULL);
   }
+  for (guint i = 0; i < self->profiles->len; i++) {
+    const Profile *profile = &g_array_index(self->profiles, Profile, i);
+
+    if (!infer_network_set_symbol_range(network, profile->name, profile->min, profile->opt,
+                                        profile->max, error))
+      return FALSE;
+    for (guint k = 0; k < infer_network_get_n_symbols(network); k++)
+      open[k] |= g_str_equal(infer_network_get_symbol(network, k)->name, profile->name);
+  }
+  return TRUE;
+}
+
+/* The batch and the dimensions of the profile get their ranges; every other open dimension is built
+ * at the value to tune for. */
+static gboolean
+fix_symbols(InferBuilder *self, InferNetwork *network, GError **error)
+{
+  g_autofree gboolean *open = g_new0(gboolean, infer_network_get_n_symbols(network) + 1);
+
+  if (!set_ranges(self, network, open, error))
+    return FALSE;
   for (guint i = 0; i < infer_network_get_n_inputs(network); i++) {
     InferDims *dims = &infer_network_get_input(network, i)->dims;
     for (gint k = 0; k < dims->n; k++)

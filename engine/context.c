@@ -15,7 +15,8 @@ struct _InferContext {
 
   InferEngine *engine;
   InferStream *stream;
-  GHashTable *prepared; /* batch -> InferPrepared */
+  GHashTable *prepared;     /* InferSymbolValues -> InferPrepared */
+  InferSymbolValues values; /* of open dimensions; the batch's place is not used */
   InferPrepared *current;
   guint batch;
   guint8 *memory;
@@ -38,10 +39,27 @@ backend_of(InferContext *self)
   return self->engine->device->backend;
 }
 
+static guint
+values_hash(gconstpointer key)
+{
+  const InferSymbolValues *values = key;
+  guint hash = 0;
+
+  for (guint i = 0; i < INFER_MAX_SYMBOLS; i++)
+    hash = hash * 31 + (guint)values->values[i];
+  return hash;
+}
+
+static gboolean
+values_equal(gconstpointer a, gconstpointer b)
+{
+  return memcmp(a, b, sizeof(InferSymbolValues)) == 0;
+}
+
 static void
 infer_context_init(InferContext *self)
 {
-  self->prepared = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, infer_prepared_free);
+  self->prepared = g_hash_table_new_full(values_hash, values_equal, g_free, infer_prepared_free);
 }
 
 static void
@@ -89,9 +107,6 @@ find_image(InferContext *self)
       (tensor->type != INFER_TYPE_FLOAT && tensor->type != INFER_TYPE_UINT8))
     return;
   dims = &tensor->dims;
-  for (gint i = 1; i < 4; i++)
-    if (dims->d[i] <= 0)
-      return;
   self->image.tensor = tensor;
   if (dims->d[1] != 1 && dims->d[1] != 3 && (dims->d[3] == 1 || dims->d[3] == 3)) {
     self->image.axis_h = 1, self->image.axis_w = 2, self->image.axis_c = 3;
@@ -128,6 +143,7 @@ infer_context_new(InferEngine *engine, GError **error)
   self->engine = g_object_ref(engine);
   self->times = g_new0(guint64, engine->program->steps->len + 1);
   self->frames = g_new0(InferFrame, engine->max_batch);
+  self->values = infer_engine_values(engine, 1, INFER_RANGE_OPT);
   self->stream = backend_of(self)->stream_new(engine->device, error);
   if (!self->stream || !copy_defaults(self, error))
     return NULL;
@@ -164,28 +180,32 @@ grow_memory(InferContext *self, gsize size, GError **error)
 static InferPrepared *
 get_prepared(InferContext *self, guint batch, GError **error)
 {
-  guint size;
+  InferEngine *engine = self->engine;
+  InferSymbolValues values = self->values;
   InferPrepared *prepared;
+  guint size;
 
-  if (batch < 1 || batch > self->engine->max_batch) {
+  if (batch < 1 || batch > engine->max_batch) {
     g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
                 "a batch of %u cannot be run: the plan was built for 1 to %u", batch,
-                self->engine->max_batch);
+                engine->max_batch);
     return NULL;
   }
-  size = infer_engine_round_batch(self->engine, batch);
-  prepared = g_hash_table_lookup(self->prepared, GUINT_TO_POINTER(size));
+  size = infer_engine_round_batch(engine, batch);
+  if (engine->batch_symbol)
+    values.values[INFER_DIM_SYMBOL_INDEX(engine->batch_symbol)] = size;
+  prepared = g_hash_table_lookup(self->prepared, &values);
   if (prepared)
     return prepared;
-  prepared = infer_prepared_new(self->engine->program, self->engine->device, self->engine->packs,
-                                self->engine->batch_symbol, size, FALSE, error);
+  prepared = infer_prepared_new(engine->program, engine->device, engine->packs, &values, size,
+                                FALSE, error);
   if (!prepared)
     return NULL;
   if (!grow_memory(self, prepared->memory_size, error)) {
     infer_prepared_free(prepared);
     return NULL;
   }
-  g_hash_table_insert(self->prepared, GUINT_TO_POINTER(size), prepared);
+  g_hash_table_insert(self->prepared, g_memdup2(&values, sizeof values), prepared);
   return prepared;
 }
 
@@ -224,6 +244,70 @@ infer_context_set_batch(InferContext *self, guint batch, GError **error)
   infer_prepared_set_base(prepared, self->memory);
   write_defaults(self);
   return TRUE;
+}
+
+static gboolean
+set_symbol(InferContext *self, const InferTensor *tensor, gint axis, gint64 value, guint *batch,
+           GError **error)
+{
+  gint64 dim = tensor->dims.d[axis];
+  const InferSymbol *symbol =
+      infer_network_get_symbol(network_of(self), INFER_DIM_SYMBOL_INDEX(dim));
+
+  if (value < symbol->min || value > symbol->max) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_SHAPE,
+                "input '%s': dimension %d ('%s') is %" G_GINT64_FORMAT
+                ", the plan was built for %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
+                tensor->name, axis, symbol->name, value, symbol->min, symbol->max);
+    return FALSE;
+  }
+  if (dim == self->engine->batch_symbol)
+    *batch = (guint)value;
+  else
+    self->values.values[INFER_DIM_SYMBOL_INDEX(dim)] = value;
+  return TRUE;
+}
+
+/* Gives symbols the values with which @tensor has @dims. */
+static gboolean
+match_dims(InferContext *self, const InferTensor *tensor, const InferDims *dims, guint *batch,
+           GError **error)
+{
+  gboolean fits = dims->n == tensor->dims.n;
+
+  for (gint i = 0; fits && i < dims->n; i++) {
+    if (INFER_DIM_IS_SYMBOL(tensor->dims.d[i])) {
+      if (!set_symbol(self, tensor, i, dims->d[i], batch, error))
+        return FALSE;
+    } else {
+      fits = dims->d[i] == tensor->dims.d[i];
+    }
+  }
+  if (!fits) {
+    g_autofree char *wanted = infer_dims_to_string(dims);
+    g_autofree char *have = infer_dims_to_string(&tensor->dims);
+    g_set_error(error, INFER_ERROR, INFER_ERROR_SHAPE, "input '%s' has dimensions %s, not %s",
+                tensor->name, have, wanted);
+  }
+  return fits;
+}
+
+gboolean
+infer_context_set_dims(InferContext *self, const char *name, const InferDims *dims, GError **error)
+{
+  const InferTensor *tensor = name ? infer_network_find_tensor(network_of(self), name) : NULL;
+  const InferSymbolValues before = self->values;
+  guint batch = MAX(self->batch, 1);
+
+  if (!tensor || !tensor->is_input) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT, "the plan has no input '%s'",
+                name ? name : "(null)");
+    return FALSE;
+  }
+  if (match_dims(self, tensor, dims, &batch, error) && infer_context_set_batch(self, batch, error))
+    return TRUE;
+  self->values = before;
+  return FALSE;
 }
 
 guint
@@ -362,6 +446,7 @@ infer_context_enqueue_frames(InferContext *self, const InferFrame *frames, guint
                              InferPlacement *placements, GError **error)
 {
   const InferPreprocess *pre = infer_model_info_get_preprocess(self->engine->info);
+  const InferDims *dims;
 
   if (!self->current || n_frames > self->batch) {
     g_set_error(error, INFER_ERROR, INFER_ERROR_STATE, "%u frames do not fit a batch of %u",
@@ -374,14 +459,14 @@ infer_context_enqueue_frames(InferContext *self, const InferFrame *frames, guint
                 "uint8 of 4 dimensions with 1 or 3 channels; name it in a .modelinfo file");
     return FALSE;
   }
+  dims = &self->current->buffers[self->image.tensor->index].dims;
   for (guint i = 0; i < n_frames; i++) {
     if (!infer_frame_validate(&frames[i], error))
       return FALSE;
     self->frames[i] = frames[i];
     if (placements)
-      placements[i] =
-          infer_frame_place(&frames[i], pre, (guint)self->image.tensor->dims.d[self->image.axis_w],
-                            (guint)self->image.tensor->dims.d[self->image.axis_h]);
+      placements[i] = infer_frame_place(&frames[i], pre, (guint)dims->d[self->image.axis_w],
+                                        (guint)dims->d[self->image.axis_h]);
   }
   self->n_frames = n_frames;
   return backend_of(self)->stream_run(self->stream, run_frames, self, error);

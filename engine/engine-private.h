@@ -38,6 +38,10 @@ guint infer_engine_round_batch(InferEngine *engine, guint batch);
  *  preparing in advance. */
 guint infer_engine_next_size(InferEngine *engine, guint size);
 
+/** A value for each symbol: the batch, and its least, best or greatest for the others. */
+typedef enum { INFER_RANGE_MIN, INFER_RANGE_OPT, INFER_RANGE_MAX } InferRange;
+InferSymbolValues infer_engine_values(InferEngine *engine, guint batch, InferRange range);
+
 /** Whether an input has a row for each frame of a batch. */
 gboolean infer_engine_has_rows(InferEngine *engine, const InferTensor *input);
 

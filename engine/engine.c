@@ -51,26 +51,68 @@ find_batch(InferEngine *self)
   }
 }
 
+InferSymbolValues
+infer_engine_values(InferEngine *self, guint batch, InferRange range)
+{
+  InferNetwork *network = self->program->network;
+  InferSymbolValues values = {{0}};
+
+  for (guint i = 0; i < MIN(infer_network_get_n_symbols(network), INFER_MAX_SYMBOLS); i++) {
+    const InferSymbol *symbol = infer_network_get_symbol(network, i);
+    values.values[i] = range == INFER_RANGE_MIN   ? symbol->min
+                       : range == INFER_RANGE_OPT ? symbol->opt
+                                                  : symbol->max;
+  }
+  if (self->batch_symbol)
+    values.values[INFER_DIM_SYMBOL_INDEX(self->batch_symbol)] = batch;
+  return values;
+}
+
 static gboolean
-add_binding(InferEngine *self, const InferTensor *tensor, GError **error)
+add_binding(InferEngine *self, const InferTensor *tensor, const InferOperand *largest,
+            GError **error)
 {
   InferBinding binding = {.name = tensor->name,
                           .is_input = tensor->is_input,
                           .is_optional = tensor->initial != NULL,
                           .type = tensor->type,
                           .dims = tensor->dims};
-  InferDims dims = tensor->dims;
 
-  for (gint i = 0; i < dims.n; i++)
-    if (self->batch_symbol && dims.d[i] == self->batch_symbol)
-      dims.d[i] = self->max_batch;
-  binding.max_size = infer_type_size(tensor->type, infer_dims_count(&dims));
+  binding.max_size = infer_type_size(tensor->type, infer_dims_count(&largest->dims));
   if (binding.max_size == G_MAXSIZE) {
     g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
                 "the dimensions of '%s' are not known in advance", tensor->name);
     return FALSE;
   }
   g_array_append_val(self->bindings, binding);
+  return TRUE;
+}
+
+static gboolean
+find_bindings(InferEngine *self, GError **error)
+{
+  InferNetwork *network = self->program->network;
+  g_autofree InferOperand *largest = g_new0(InferOperand, infer_network_get_n_tensors(network) + 1);
+  InferSymbolValues values = infer_engine_values(self, self->max_batch, INFER_RANGE_MAX);
+
+  if (infer_network_get_n_symbols(network) > INFER_MAX_SYMBOLS) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
+                "the network has %u open dimensions, at most %u are supported",
+                infer_network_get_n_symbols(network), INFER_MAX_SYMBOLS);
+    return FALSE;
+  }
+  if (!infer_program_shapes(self->program, &values, largest, error))
+    return FALSE;
+  for (guint i = 0; i < infer_network_get_n_inputs(network); i++) {
+    const InferTensor *tensor = infer_network_get_input(network, i);
+    if (!add_binding(self, tensor, &largest[tensor->index], error))
+      return FALSE;
+  }
+  for (guint i = 0; i < infer_network_get_n_outputs(network); i++) {
+    const InferTensor *tensor = infer_network_get_output(network, i);
+    if (!add_binding(self, tensor, &largest[tensor->index], error))
+      return FALSE;
+  }
   return TRUE;
 }
 
@@ -86,12 +128,8 @@ infer_engine_new(InferProgram *program, InferDevice *device, const char *source,
   self->source = g_strdup(source ? source : "a network");
   self->info = info ? g_object_ref(info) : infer_model_info_new();
   find_batch(self);
-  for (guint i = 0; i < infer_network_get_n_inputs(network); i++)
-    if (!add_binding(self, infer_network_get_input(network, i), error))
-      return NULL;
-  for (guint i = 0; i < infer_network_get_n_outputs(network); i++)
-    if (!add_binding(self, infer_network_get_output(network, i), error))
-      return NULL;
+  if (!find_bindings(self, error))
+    return NULL;
   return g_steal_pointer(&self);
 }
 

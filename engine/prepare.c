@@ -142,17 +142,17 @@ set_buffer(InferPrepared *self, const InferTensor *tensor, const InferOperand *o
 }
 
 static void
-input_operand(InferOperand *operand, const InferTensor *tensor, gint64 symbol, guint batch)
+input_operand(InferOperand *operand, const InferTensor *tensor, const InferSymbolValues *values)
 {
   infer_operand_from_tensor(operand, tensor);
   for (gint i = 0; i < operand->dims.n; i++)
-    if (operand->dims.d[i] == symbol)
-      operand->dims.d[i] = batch;
+    if (INFER_DIM_IS_SYMBOL(operand->dims.d[i]) &&
+        INFER_DIM_SYMBOL_INDEX(operand->dims.d[i]) < INFER_MAX_SYMBOLS)
+      operand->dims.d[i] = values->values[INFER_DIM_SYMBOL_INDEX(operand->dims.d[i])];
 }
 
 static gboolean
-infer_node_concrete(InferPrepared *self, const InferNode *node, InferOperand *operands,
-                    GError **error)
+node_shapes(const InferNode *node, InferOperand *operands, GError **error)
 {
   g_autofree InferOperand *in = g_new0(InferOperand, node->n_inputs + 1);
   g_autofree InferOperand *out = g_new0(InferOperand, node->n_outputs + 1);
@@ -162,31 +162,37 @@ infer_node_concrete(InferPrepared *self, const InferNode *node, InferOperand *op
       in[j] = operands[node->inputs[j]->index];
   if (!infer_op_shape(node, in, node->n_inputs, out, node->n_outputs, error))
     return FALSE;
-  for (guint j = 0; j < node->n_outputs; j++) {
+  for (guint j = 0; j < node->n_outputs; j++)
     operands[node->outputs[j]->index] = out[j];
-    if (!set_buffer(self, node->outputs[j], &out[j], error))
-      return FALSE;
+  return TRUE;
+}
+
+gboolean
+infer_program_shapes(const InferProgram *program, const InferSymbolValues *values,
+                     InferOperand *operands, GError **error)
+{
+  InferNetwork *network = program->network;
+
+  for (guint i = 0; i < infer_network_get_n_tensors(network); i++) {
+    const InferTensor *tensor = infer_network_get_tensor(network, i);
+    if (tensor->is_input || tensor->value)
+      input_operand(&operands[i], tensor, values);
   }
+  for (guint i = 0; i < infer_network_get_n_nodes(network); i++)
+    if (!node_shapes(infer_network_get_node(network, i), operands, error))
+      return FALSE;
   return TRUE;
 }
 
 static gboolean
-infer_concrete(InferPrepared *self, gint64 symbol, GError **error)
+infer_concrete(InferPrepared *self, const InferSymbolValues *values, GError **error)
 {
   g_autofree InferOperand *operands = g_new0(InferOperand, self->n_tensors + 1);
-  InferNetwork *network = self->program->network;
 
-  for (guint i = 0; i < self->n_tensors; i++) {
-    const InferTensor *tensor = infer_network_get_tensor(network, i);
-
-    if (!tensor->is_input && !tensor->value)
-      continue;
-    input_operand(&operands[i], tensor, symbol, self->batch);
-    if (!set_buffer(self, tensor, &operands[i], error))
-      return FALSE;
-  }
-  for (guint i = 0; i < infer_network_get_n_nodes(network); i++)
-    if (!infer_node_concrete(self, infer_network_get_node(network, i), operands, error))
+  if (!infer_program_shapes(self->program, values, operands, error))
+    return FALSE;
+  for (guint i = 0; i < self->n_tensors; i++)
+    if (!set_buffer(self, infer_network_get_tensor(self->program->network, i), &operands[i], error))
       return FALSE;
   return TRUE;
 }
@@ -348,7 +354,7 @@ infer_prepared_run_step(const InferPrepared *self, guint index, guint8 *base, In
 
 InferPrepared *
 infer_prepared_new(const InferProgram *program, InferDevice *device, InferPacks *packs,
-                   gint64 batch_symbol, guint batch, gboolean keep_all, GError **error)
+                   const InferSymbolValues *values, guint batch, gboolean keep_all, GError **error)
 {
   InferPrepared *self = g_new0(InferPrepared, 1);
   gboolean ok;
@@ -366,7 +372,7 @@ infer_prepared_new(const InferProgram *program, InferDevice *device, InferPacks 
   self->workspaces = g_new0(gsize, self->n_steps + 1);
   self->workspace_sizes = g_new0(gsize, self->n_steps + 1);
   self->step_pointers = g_new0(guint, self->n_steps + 1);
-  ok = infer_concrete(self, batch_symbol, error);
+  ok = infer_concrete(self, values, error);
   if (ok)
     infer_place_tensors(self, device);
   for (guint i = 0; ok && i < self->n_steps; i++)

@@ -28,6 +28,23 @@ InferPacks *infer_packs_new(void);
 void infer_packs_free(InferPacks *packs);
 void infer_packs_add(InferPacks *packs, guint tensor, GBytes *key, GBytes *data);
 
+/** The most open dimensions of a network. */
+#define INFER_MAX_SYMBOLS 64
+
+/** A value for each symbol of a network, by index; the rest is zero. */
+typedef struct {
+  gint64 values[INFER_MAX_SYMBOLS];
+} InferSymbolValues;
+
+/**
+ * infer_program_shapes:
+ * @operands: (out): room for every tensor of the program, by index
+ *
+ * The types and dimensions of all tensors when symbols have @values.
+ */
+gboolean infer_program_shapes(const InferProgram *program, const InferSymbolValues *values,
+                              InferOperand *operands, GError **error);
+
 /**
  * InferPrepared:
  * @batch: rows that it was prepared for
@@ -44,7 +61,7 @@ void infer_packs_add(InferPacks *packs, guint tensor, GBytes *key, GBytes *data)
  * @pointers: one list for each step: its inputs, then its outputs
  * @steps_pointers: per step: index into @pointers
  *
- * A program made ready for one batch.
+ * A program made ready for one set of shapes.
  */
 typedef struct {
   guint batch;
@@ -71,7 +88,7 @@ typedef struct {
  * @keep_all: give every tensor memory of its own, so that all can be looked at after a run
  */
 InferPrepared *infer_prepared_new(const InferProgram *program, InferDevice *device,
-                                  InferPacks *packs, gint64 batch_symbol, guint batch,
+                                  InferPacks *packs, const InferSymbolValues *values, guint batch,
                                   gboolean keep_all, GError **error);
 void infer_prepared_free(gpointer prepared);
 
@@ -83,9 +100,8 @@ static inline gpointer
 infer_prepared_data(const InferPrepared *prepared, const InferTensor *tensor, guint8 *base)
 {
   guint root = prepared->roots[tensor->index];
-  guint8 *memory = prepared->buffers[root].value
-                       ? (guint8 *)prepared->buffers[root].value->data
-                       : base + prepared->offsets[root];
+  guint8 *memory = prepared->buffers[root].value ? (guint8 *)prepared->buffers[root].value->data
+                                                 : base + prepared->offsets[root];
 
   return memory + prepared->shifts[tensor->index];
 }

@@ -191,11 +191,12 @@ static gboolean
 trial_run(Trial *self, InferEngine *engine, guint batch, gboolean keep_all, GError **error)
 {
   const InferBackend *backend = engine->device->backend;
+  InferSymbolValues values = infer_engine_values(engine, batch, INFER_RANGE_MIN);
   Run run;
 
   self->engine = engine;
-  self->prepared = infer_prepared_new(engine->program, engine->device, engine->packs,
-                                      engine->batch_symbol, batch, keep_all, error);
+  self->prepared = infer_prepared_new(engine->program, engine->device, engine->packs, &values,
+                                      batch, keep_all, error);
   self->stream = self->prepared ? backend->stream_new(engine->device, error) : NULL;
   if (!self->stream)
     return FALSE;

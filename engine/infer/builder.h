@@ -44,6 +44,20 @@ INFER_API void infer_builder_set_threads(InferBuilder *builder, guint threads);
  */
 INFER_API void infer_builder_set_max_batch(InferBuilder *builder, guint max_batch);
 /**
+ * infer_builder_set_profile:
+ * @builder: a builder
+ * @dimension: name of an open dimension of the network (InferSymbol.name); the batch has
+ *   infer_builder_set_max_batch()
+ * @min: least value
+ * @opt: the value to tune for
+ * @max: greatest value
+ *
+ * Lets a dimension stay open in the plan (an optimization profile). Open dimensions without one
+ * are built at the value that the network tunes for.
+ */
+INFER_API void infer_builder_set_profile(InferBuilder *builder, const char *dimension, gint64 min,
+                                         gint64 opt, gint64 max);
+/**
  * infer_builder_set_verify:
  *
  * Whether the result is compared with the reference (default TRUE).

@@ -48,6 +48,22 @@ INFER_API gboolean infer_context_prepare(InferContext *context, guint batch, GEr
  * it was.
  */
 INFER_API gboolean infer_context_set_batch(InferContext *context, guint batch, GError **error);
+/**
+ * infer_context_set_dims:
+ * @context: a context
+ * @name: an input
+ * @dims: its dimensions for the next runs
+ * @error: return location
+ *
+ * Gives the open dimensions of an input their values, the batch among them, and prepares where
+ * that was not done. Other inputs that share a dimension follow. Dimensions that were never set
+ * have the value that the plan was tuned for.
+ *
+ * Returns: FALSE, and nothing has changed, when the plan was not built for them
+ */
+INFER_API gboolean infer_context_set_dims(InferContext *context, const char *name,
+                                          const InferDims *dims, GError **error);
+
 INFER_API guint infer_context_get_batch(InferContext *context);
 
 /**

@@ -55,6 +55,7 @@ build(const ExecArgs *args, GError **error)
   infer_builder_set_threads(builder, args->threads);
   infer_builder_set_max_batch(builder, MAX(args->batch, args->max_batch));
   infer_builder_set_verify(builder, !args->no_verify);
+  infer_builder_set_timing_cache(builder, args->no_timing_cache ? "" : args->timing_cache);
   gboolean progress = isatty(STDERR_FILENO);
   if (progress)
     infer_builder_set_progress(builder, show_progress, NULL, NULL);

@@ -41,6 +41,8 @@ typedef struct {
   gboolean dump_layer_info;
   gboolean dump_output;
   gboolean no_verify;
+  char *timing_cache;
+  gboolean no_timing_cache;
   gboolean skip_inference;
   gboolean verbose;
   gboolean version;

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Open dimensions: one plan for pictures of many sizes. */
+#include <infer/infer.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "op.h"
+#include "small-net.h"
+
+static InferTensor *
+add(InferNetwork *network, const char *op, InferTensor *const *inputs, guint n, GVariant *attrs)
+{
+  g_autoptr(GError) error = NULL;
+  InferNode *node = infer_network_add_node(network, op, NULL, inputs, n, attrs, 1, &error);
+
+  g_assert_no_error(error);
+  return node->outputs[0];
+}
+
+/* Convolution, pool and residual over pictures of any even size. */
+static InferNetwork *
+make_network(void)
+{
+  InferNetwork *network = infer_network_new();
+  g_autoptr(GRand) random = g_rand_new_with_seed(2);
+  gint64 n = infer_network_add_symbol(network, "batch", 1, 1, 8);
+  gint64 h = infer_network_add_symbol(network, "height", 8, 16, 64);
+  gint64 w = infer_network_add_symbol(network, "width", 8, 16, 64);
+  gint64 pads[] = {1, 1, 1, 1}, two[] = {2, 2};
+  InferTensor *x =
+      infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &INFER_DIMS(n, 3, h, w), NULL, NULL);
+  InferTensor *y;
+
+  y = add(network, "Conv",
+          (InferTensor *[]){x, small_net_weight(network, random, NULL, &INFER_DIMS(8, 3, 3, 3), 1)},
+          2, infer_attrs_new("pads", 'I', pads, (gsize)4, NULL));
+  y = add(network, "Relu", &y, 1, NULL);
+  y = add(network, "MaxPool", &y, 1,
+          infer_attrs_new("kernel_shape", 'I', two, (gsize)2, "strides", 'I', two, (gsize)2, NULL));
+  g_assert_true(infer_network_mark_output(network, y, "map", NULL));
+  y = add(network, "GlobalAveragePool", &y, 1, NULL);
+  g_assert_true(infer_network_mark_output(network, y, "mean", NULL));
+  return network;
+}
+
+static InferEngine *
+build(InferNetwork *network, gboolean profile)
+{
+  g_autoptr(InferBuilder) builder = infer_builder_new();
+  g_autoptr(GError) error = NULL;
+  InferEngine *engine;
+
+  infer_builder_set_device(builder, "cpu");
+  infer_builder_set_threads(builder, 2);
+  infer_builder_set_max_batch(builder, 4);
+  if (profile) {
+    infer_builder_set_profile(builder, "height", 8, 16, 48);
+    infer_builder_set_profile(builder, "width", 8, 16, 48);
+  }
+  engine = infer_builder_build(builder, network, NULL, NULL, &error);
+  g_assert_no_error(error);
+  return engine;
+}
+
+/* The network's nodes one by one on the same picture. */
+static InferArray *
+reference(InferNetwork *network, const InferDims *dims, const float *data)
+{
+  g_autoptr(InferArray) value = infer_array_new(INFER_TYPE_FLOAT, dims, NULL);
+
+  memcpy(value->data, data, value->size);
+  for (guint i = 0; i < 3; i++) {
+    const InferNode *node = infer_network_get_node(network, i);
+    const InferArray *in[2] = {value, node->n_inputs > 1 ? node->inputs[1]->value : NULL};
+    InferArray *out = NULL;
+
+    g_assert_true(infer_op_eval_alloc(node, in, node->n_inputs, &out, 1, NULL));
+    infer_array_unref(value);
+    value = out;
+  }
+  return g_steal_pointer(&value);
+}
+
+static void
+check_size(InferContext *context, InferNetwork *network, const InferDims *dims)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GRand) random = g_rand_new_with_seed(5);
+  g_autoptr(InferArray) want = NULL;
+  InferDims got;
+  gsize size;
+  float *x;
+  const float *map;
+
+  infer_context_set_dims(context, "x", dims, &error);
+  g_assert_no_error(error);
+  x = infer_context_map(context, "x", &size, &error);
+  g_assert_cmpuint(size, ==, (gsize)infer_dims_count(dims) * sizeof(float));
+  for (gsize i = 0; i < size / sizeof(float); i++)
+    x[i] = (float)g_rand_double_range(random, -1, 1);
+  want = reference(network, dims, x);
+  infer_context_run(context, &error);
+  g_assert_no_error(error);
+  g_assert_true(infer_context_get_dims(context, "map", &got, &error));
+  g_assert_true(infer_dims_equal(&got, &want->dims));
+  map = infer_context_map(context, "map", &size, &error);
+  g_assert_cmpuint(size, ==, want->size);
+  for (gsize i = 0; i < size / sizeof(float); i++)
+    g_assert_cmpfloat(fabsf(map[i] - ((const float *)want->data)[i]), <, 1e-4f);
+}
+
+static void
+test_sizes(void)
+{
+  g_autoptr(InferNetwork) network = make_network();
+  g_autoptr(InferEngine) engine = build(network, TRUE);
+  g_autoptr(GBytes) plan = infer_engine_serialize(engine, NULL);
+  g_autoptr(InferEngine) loaded = infer_engine_new_from_bytes(plan, "memory", "cpu", 2, NULL);
+  InferEngine *engines[] = {engine, loaded};
+
+  g_assert_cmpuint(infer_engine_find_binding(engine, "map")->max_size, ==, 4 * 8 * 24 * 24 * 4);
+  for (guint i = 0; i < 2; i++) {
+    g_autoptr(InferContext) context = infer_context_new(engines[i], NULL);
+
+    check_size(context, network, &INFER_DIMS(1, 3, 16, 16));
+    check_size(context, network, &INFER_DIMS(3, 3, 20, 48));
+    check_size(context, network, &INFER_DIMS(4, 3, 48, 8));
+    check_size(context, network, &INFER_DIMS(1, 3, 16, 16));
+  }
+}
+
+static void
+assert_refused(InferContext *context, InferDims dims, const char *part)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_false(infer_context_set_dims(context, "x", &dims, &error));
+  g_assert_nonnull(error);
+  g_assert_nonnull(strstr(error->message, part));
+}
+
+static void
+test_refused(void)
+{
+  g_autoptr(InferNetwork) network = make_network();
+  g_autoptr(InferEngine) engine = build(network, TRUE);
+  g_autoptr(InferContext) context = infer_context_new(engine, NULL);
+  g_autoptr(InferBuilder) builder = infer_builder_new();
+  g_autoptr(GError) error = NULL;
+
+  assert_refused(context, INFER_DIMS(1, 3, 50, 16), "8 to 48");
+  assert_refused(context, INFER_DIMS(1, 4, 16, 16), "1x4x16x16");
+  assert_refused(context, INFER_DIMS(1, 3, 16), "1x3x16");
+  assert_refused(context, INFER_DIMS(5, 3, 16, 16), "batch");
+  infer_builder_set_profile(builder, "depth", 1, 1, 1);
+  g_assert_null(infer_builder_build(builder, network, NULL, NULL, &error));
+  g_assert_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT);
+  g_assert_nonnull(strstr(error->message, "depth"));
+}
+
+/* Without a profile the plan is for the size that the network tunes for. */
+static void
+test_fixed(void)
+{
+  g_autoptr(InferNetwork) network = make_network();
+  g_autoptr(InferEngine) engine = build(network, FALSE);
+  g_autoptr(InferContext) context = infer_context_new(engine, NULL);
+
+  check_size(context, network, &INFER_DIMS(2, 3, 16, 16));
+  assert_refused(context, INFER_DIMS(2, 3, 20, 16), "2x3x20x16");
+}
+
+int
+main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/dynamic/sizes", test_sizes);
+  g_test_add_func("/dynamic/refused", test_refused);
+  g_test_add_func("/dynamic/fixed", test_fixed);
+  return g_test_run();
+}
