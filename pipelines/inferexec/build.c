@@ -53,7 +53,8 @@ build(const ExecArgs *args, GError **error)
   g_autoptr(InferBuilder) builder = infer_builder_new();
   infer_builder_set_device(builder, args->device);
   infer_builder_set_threads(builder, args->threads);
-  infer_builder_set_max_batch(builder, MAX(args->batch, args->max_batch));
+  if (!exec_shapes_set_profile(args, builder, network, error))
+    return NULL;
   infer_builder_set_verify(builder, !args->no_verify);
   infer_builder_set_timing_cache(builder, args->no_timing_cache ? "" : args->timing_cache);
   gboolean progress = isatty(STDERR_FILENO);

@@ -42,6 +42,10 @@ typedef struct {
   gboolean dump_output;
   gboolean no_verify;
   char *timing_cache;
+  char *shapes;
+  char *min_shapes;
+  char *opt_shapes;
+  char *max_shapes;
   gboolean no_timing_cache;
   gboolean skip_inference;
   gboolean verbose;
@@ -93,6 +97,15 @@ const char *exec_nearest_flag(const char *name);
 
 /** Builds from a model or loads a plan, as @args say. Returns: (transfer full) (nullable) */
 InferEngine *exec_engine_new(const ExecArgs *args, GError **error);
+
+/** Reads "name:1x3,other:2". Returns: (element-type utf8 InferDims) (transfer full) (nullable) */
+GHashTable *exec_shapes_parse(const char *flag, const char *value, GError **error);
+/** Gives a builder the ranges of open dimensions that --minShapes and its kin say, and the batch.
+ */
+gboolean exec_shapes_set_profile(const ExecArgs *args, InferBuilder *builder, InferNetwork *network,
+                                 GError **error);
+/** Sets the dimensions that --shapes says. */
+gboolean exec_shapes_set(const ExecArgs *args, InferContext *context, GError **error);
 
 /**
  * ExecInput:
@@ -203,7 +216,7 @@ double exec_stats_percentile(const ExecStats *stats, double percent);
 void exec_stats_clear(ExecStats *stats);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ExecStats, exec_stats_clear)
 
-void exec_report_times(const ExecArgs *args, const ExecTrace *trace);
+void exec_report_times(const ExecArgs *args, guint batch, const ExecTrace *trace);
 void exec_report_profile(const ExecArgs *args, const ExecTrace *trace);
 gboolean exec_export_times(const char *path, const ExecTrace *trace, GError **error);
 gboolean exec_export_profile(const char *path, const ExecTrace *trace, GError **error);

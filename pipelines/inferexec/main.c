@@ -78,7 +78,8 @@ measure(const ExecArgs *args, InferEngine *engine, GError **error)
     return FALSE;
   }
   g_autoptr(InferContext) context = infer_context_new(engine, error);
-  if (context == NULL || !infer_context_set_batch(context, args->batch, error))
+  if (context == NULL || !infer_context_set_batch(context, args->batch, error) ||
+      !exec_shapes_set(args, context, error))
     return FALSE;
   g_autoptr(GPtrArray) inputs = exec_inputs_new(args, context, error);
   if (inputs == NULL)
@@ -87,7 +88,7 @@ measure(const ExecArgs *args, InferEngine *engine, GError **error)
   g_autoptr(ExecTrace) trace = exec_trace_new();
   if (!exec_run(args, context, inputs, trace, error))
     return FALSE;
-  exec_report_times(args, trace);
+  exec_report_times(args, infer_context_get_batch(context), trace);
   if (args->export_times != NULL && !exec_export_times(args->export_times, trace, error))
     return FALSE;
   if (args->dump_output && !exec_outputs_dump(context, error))

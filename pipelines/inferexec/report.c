@@ -65,7 +65,7 @@ report_averages(const ExecArgs *args, const ExecTrace *trace)
 }
 
 void
-exec_report_times(const ExecArgs *args, const ExecTrace *trace)
+exec_report_times(const ExecArgs *args, guint batch, const ExecTrace *trace)
 {
   guint n = trace->times->len;
   if (n == 0)
@@ -74,8 +74,8 @@ exec_report_times(const ExecArgs *args, const ExecTrace *trace)
     report_averages(args, trace);
   double wall = g_array_index(trace->times, ExecTime, n - 1).finished / 1e9;
   exec_info("=== Performance summary ===");
-  exec_info("Runs: %u of batch %u", n, args->batch);
-  exec_info("Throughput: %g qps (%g rows/s)", n / wall, (double)n * args->batch / wall);
+  exec_info("Runs: %u of batch %u", n, batch);
+  exec_info("Throughput: %g qps (%g rows/s)", n / wall, (double)n * batch / wall);
   report_line(args, trace, "Latency", run_latency);
   report_line(args, trace, "Enqueue Time", enqueue_time);
   report_line(args, trace, "Host Latency", host_latency);
