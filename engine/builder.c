@@ -2,6 +2,7 @@
 #include <infer/builder.h>
 #include <infer/context.h>
 #include "plan.h"
+#include "tail.h"
 #include "timing-cache.h"
 #include "passes/passes.h"
 
@@ -197,13 +198,53 @@ check_network(InferNetwork *network, GError **error)
   return FALSE;
 }
 
+static char **
+output_names(InferNetwork *network)
+{
+  GStrvBuilder *builder = g_strv_builder_new();
+  char **names;
+
+  for (guint i = 0; i < infer_network_get_n_outputs(network); i++)
+    g_strv_builder_add(builder, infer_network_get_output(network, i)->name);
+  names = g_strv_builder_end(builder);
+  g_strv_builder_unref(builder);
+  return names;
+}
+
+/* Values that the symbols of a network can have at once. */
+static InferSymbolValues
+typical_values(InferNetwork *network)
+{
+  InferSymbolValues values = {{0}};
+
+  for (guint i = 0; i < MIN(infer_network_get_n_symbols(network), INFER_MAX_SYMBOLS); i++)
+    values.values[i] = infer_network_get_symbol(network, i)->opt;
+  return values;
+}
+
+static InferEngine *
+lower(InferBuilder *self, InferNetwork *network, InferDevice *device, const char *source,
+      GError **error)
+{
+  g_auto(GStrv) outputs = output_names(network);
+  const InferSymbolValues values = typical_values(network);
+  g_autoptr(InferNetwork) tail = NULL;
+  InferProgram *program;
+
+  if (!infer_tail_split(network, &values, &tail, error))
+    return NULL;
+  program = infer_lower(network, device, self->fusion, error);
+  return program ? infer_engine_new(program, g_steal_pointer(&tail), (const char *const *)outputs,
+                                    device, source, error)
+                 : NULL;
+}
+
 static InferEngine *
 make_engine(InferBuilder *self, InferNetwork *source_network, const char *source,
             GCancellable *cancellable, GError **error)
 {
   g_autoptr(InferDevice) device = infer_device_open(self->device, self->threads, error);
   g_autoptr(InferNetwork) network = NULL;
-  InferProgram *program;
 
   if (!device || !check_network(source_network, error) ||
       !report(self, "passes", 0, cancellable, error))
@@ -212,8 +253,7 @@ make_engine(InferBuilder *self, InferNetwork *source_network, const char *source
   if (!fix_symbols(self, network, error) || !infer_passes_run(network, cancellable, error) ||
       !report(self, "fusion", 0.1, cancellable, error))
     return NULL;
-  program = infer_lower(network, device, self->fusion, error);
-  return program ? infer_engine_new(program, device, source, error) : NULL;
+  return lower(self, network, device, source, error);
 }
 
 static gboolean

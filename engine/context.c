@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <infer/context.h>
 #include "engine-private.h"
+#include "tail.h"
 
 #include <string.h>
 
@@ -21,7 +22,8 @@ struct _InferContext {
   guint batch;
   guint8 *memory;
   gsize memory_size;
-  InferArray **defaults; /* per input: contents of optional ones */
+  GHashTable *tail_values; /* InferTensor of the tail -> InferArray, of the last run */
+  InferArray **defaults;   /* per input: contents of optional ones */
 
   ImageInput image;
   InferFrame *frames; /* of the job under way, max_batch of them */
@@ -60,6 +62,7 @@ static void
 infer_context_init(InferContext *self)
 {
   self->prepared = g_hash_table_new_full(values_hash, values_equal, g_free, infer_prepared_free);
+  self->tail_values = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)infer_array_unref);
 }
 
 static void
@@ -72,6 +75,7 @@ infer_context_finalize(GObject *object)
     backend_of(self)->stream_free(self->stream);
   }
   g_hash_table_unref(self->prepared);
+  g_hash_table_unref(self->tail_values);
   if (self->memory)
     backend_of(self)->free(self->engine->device, self->memory);
   if (self->defaults)
@@ -316,10 +320,21 @@ infer_context_get_batch(InferContext *self)
   return self->current ? self->batch : 0;
 }
 
+/* Returns: (nullable): an output that depends on data, as the last run left it. */
+static const InferArray *
+find_tail_output(InferContext *self, const char *name)
+{
+  InferNetwork *tail = self->engine->tail;
+  const InferTensor *tensor = tail && name ? infer_network_find_tensor(tail, name) : NULL;
+
+  return tensor && tensor->is_output ? g_hash_table_lookup(self->tail_values, tensor) : NULL;
+}
+
 static const InferTensor *
 find_binding(InferContext *self, const char *name, GError **error)
 {
   const InferTensor *tensor = name ? infer_network_find_tensor(network_of(self), name) : NULL;
+  const InferBinding *binding = infer_engine_find_binding(self->engine, name);
 
   if (!self->current) {
     g_set_error(error, INFER_ERROR, INFER_ERROR_STATE, "no batch is set yet");
@@ -327,8 +342,12 @@ find_binding(InferContext *self, const char *name, GError **error)
   }
   if (tensor && (tensor->is_input || tensor->is_output))
     return tensor;
-  g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT, "the plan has no input or output '%s'",
-              name ? name : "(null)");
+  if (binding)
+    g_set_error(error, INFER_ERROR, INFER_ERROR_STATE,
+                "the size of '%s' depends on data; it is known after a run", name);
+  else
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT, "the plan has no input or output '%s'",
+                name ? name : "(null)");
   return NULL;
 }
 
@@ -345,10 +364,13 @@ output_has_rows(InferContext *self, const InferTensor *tensor)
 gboolean
 infer_context_get_dims(InferContext *self, const char *name, InferDims *dims, GError **error)
 {
-  const InferTensor *tensor = find_binding(self, name, error);
+  const InferArray *dynamic = find_tail_output(self, name);
+  const InferTensor *tensor = dynamic ? NULL : find_binding(self, name, error);
 
+  if (dynamic)
+    *dims = dynamic->dims;
   if (!tensor)
-    return FALSE;
+    return dynamic != NULL;
   *dims = self->current->buffers[tensor->index].dims;
   if (infer_engine_has_rows(self->engine, tensor) || output_has_rows(self, tensor))
     dims->d[0] = self->batch;
@@ -358,8 +380,15 @@ infer_context_get_dims(InferContext *self, const char *name, InferDims *dims, GE
 gpointer
 infer_context_map(InferContext *self, const char *name, gsize *size, GError **error)
 {
-  const InferTensor *tensor = find_binding(self, name, error);
+  const InferArray *dynamic = find_tail_output(self, name);
+  const InferTensor *tensor = dynamic ? NULL : find_binding(self, name, error);
   InferDims dims;
+
+  if (dynamic) {
+    if (size)
+      *size = dynamic->size;
+    return dynamic->data;
+  }
 
   if (!tensor || !infer_context_get_dims(self, name, &dims, error))
     return NULL;
@@ -490,6 +519,30 @@ zero_unused_rows(InferContext *self)
   }
 }
 
+/* What depends on data, from what the steps left. */
+static gboolean
+run_tail(InferContext *self, GError **error)
+{
+  InferNetwork *tail = self->engine->tail;
+
+  g_hash_table_remove_all(self->tail_values);
+  for (guint i = 0; i < infer_network_get_n_inputs(tail); i++) {
+    InferTensor *input = infer_network_get_input(tail, i);
+    const InferTensor *source = infer_network_find_tensor(network_of(self), input->name);
+    const InferBuffer *buffer = source ? &self->current->buffers[source->index] : NULL;
+
+    if (!buffer) {
+      g_set_error(error, INFER_ERROR, INFER_ERROR_PLAN, "there is no tensor '%s'", input->name);
+      return FALSE;
+    }
+    g_hash_table_insert(
+        self->tail_values, input,
+        infer_array_new_view(buffer->type, &buffer->dims,
+                             infer_prepared_data(self->current, source, self->memory)));
+  }
+  return infer_tail_run(tail, self->tail_values, error);
+}
+
 static gboolean
 run_steps(gpointer data, InferStream *stream, GError **error)
 {
@@ -511,7 +564,7 @@ run_steps(gpointer data, InferStream *stream, GError **error)
       before = after;
     }
   }
-  return TRUE;
+  return !self->engine->tail || run_tail(self, error);
 }
 
 gboolean

@@ -16,6 +16,8 @@ struct _InferEngine {
   GObject parent;
 
   InferProgram *program;
+  InferNetwork *tail; /* (nullable): what depends on data, evaluated after the program */
+  char **outputs;     /* names, in the network's order */
   InferDevice *device;
   InferPacks *packs;
   InferModelInfo *info;
@@ -26,9 +28,10 @@ struct _InferEngine {
   GArray *timings;  /* InferTiming */
 };
 
-/** Takes the program; finds the bindings. */
-InferEngine *infer_engine_new(InferProgram *program, InferDevice *device, const char *source,
-                              GError **error);
+/** Takes the program and the tail; finds the bindings. @outputs are the names of the outputs of
+ *  both together. */
+InferEngine *infer_engine_new(InferProgram *program, InferNetwork *tail, const char *const *outputs,
+                              InferDevice *device, const char *source, GError **error);
 
 /** The batch that is prepared to run @batch rows: small ones exactly, larger ones in steps, so
  *  that a changing number of streams does not prepare each number. */

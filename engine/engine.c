@@ -20,6 +20,8 @@ infer_engine_finalize(GObject *object)
   InferEngine *self = INFER_ENGINE(object);
 
   g_clear_pointer(&self->program, infer_program_free);
+  g_clear_object(&self->tail);
+  g_strfreev(self->outputs);
   g_clear_pointer(&self->packs, infer_packs_free);
   g_clear_pointer(&self->device, infer_device_unref);
   g_clear_object(&self->info);
@@ -78,7 +80,7 @@ add_binding(InferEngine *self, const InferTensor *tensor, const InferOperand *la
                           .type = tensor->type,
                           .dims = tensor->dims};
 
-  binding.max_size = infer_type_size(tensor->type, infer_dims_count(&largest->dims));
+  binding.max_size = largest ? infer_type_size(tensor->type, infer_dims_count(&largest->dims)) : 0;
   if (binding.max_size == G_MAXSIZE) {
     g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
                 "the dimensions of '%s' are not known in advance", tensor->name);
@@ -101,29 +103,41 @@ find_bindings(InferEngine *self, GError **error)
                 infer_network_get_n_symbols(network), INFER_MAX_SYMBOLS);
     return FALSE;
   }
-  if (!infer_program_shapes(self->program, &values, largest, error))
+  if (!infer_network_shapes(network, &values, largest, error))
     return FALSE;
   for (guint i = 0; i < infer_network_get_n_inputs(network); i++) {
     const InferTensor *tensor = infer_network_get_input(network, i);
     if (!add_binding(self, tensor, &largest[tensor->index], error))
       return FALSE;
   }
-  for (guint i = 0; i < infer_network_get_n_outputs(network); i++) {
-    const InferTensor *tensor = infer_network_get_output(network, i);
-    if (!add_binding(self, tensor, &largest[tensor->index], error))
+  for (guint i = 0; self->outputs[i]; i++) {
+    const InferTensor *tensor = infer_network_find_tensor(network, self->outputs[i]);
+    gboolean in_program = tensor && tensor->is_output;
+
+    if (!in_program && self->tail)
+      tensor = infer_network_find_tensor(self->tail, self->outputs[i]);
+    if (!tensor || !tensor->is_output) {
+      g_set_error(error, INFER_ERROR, INFER_ERROR_PLAN, "there is no output '%s'",
+                  self->outputs[i]);
+      return FALSE;
+    }
+    if (!add_binding(self, tensor, in_program ? &largest[tensor->index] : NULL, error))
       return FALSE;
   }
   return TRUE;
 }
 
 InferEngine *
-infer_engine_new(InferProgram *program, InferDevice *device, const char *source, GError **error)
+infer_engine_new(InferProgram *program, InferNetwork *tail, const char *const *outputs,
+                 InferDevice *device, const char *source, GError **error)
 {
   g_autoptr(InferEngine) self = g_object_new(INFER_TYPE_ENGINE, NULL);
   InferNetwork *network = program->network;
   InferModelInfo *info = infer_network_get_model_info(network);
 
   self->program = program;
+  self->tail = tail;
+  self->outputs = g_strdupv((char **)outputs);
   self->device = infer_device_ref(device);
   self->source = g_strdup(source ? source : "a network");
   self->info = info ? g_object_ref(info) : infer_model_info_new();
@@ -136,7 +150,8 @@ infer_engine_new(InferProgram *program, InferDevice *device, const char *source,
 guint
 infer_engine_round_batch(InferEngine *self, guint batch)
 {
-  guint step = batch <= 8 ? 1 : batch <= 32 ? 4 : batch <= 128 ? 8 : 32;
+  /* Rows without a frame would count in what depends on data. */
+  guint step = batch <= 8 || self->tail ? 1 : batch <= 32 ? 4 : batch <= 128 ? 8 : 32;
 
   return MIN((batch + step - 1) / step * step, self->max_batch);
 }

@@ -22,12 +22,15 @@ gboolean infer_network_replace(InferNetwork *network, InferTensor *from, InferTe
 /** Makes @to leave the network in place of @from, under its name; readers of @from stay. */
 gboolean infer_network_replace_output(InferNetwork *network, InferTensor *from, InferTensor *to);
 
-/** Renames @tensor; an inner tensor of that name gets another one. FALSE when an input or output has
- *  the name. */
+/** Renames @tensor; an inner tensor of that name gets another one. FALSE when an input or output
+ * has the name. */
 gboolean infer_network_rename(InferNetwork *network, InferTensor *tensor, const char *name);
 
 /** Puts the nodes into the order of @nodes, which holds each of them once. */
 void infer_network_order_nodes(InferNetwork *network, InferNode *const *nodes);
+
+/** Makes @tensor an output no more. */
+void infer_network_unmark_output(InferNetwork *network, InferTensor *tensor);
 
 /** Makes @tensor a constant; its producer has to be removed by the dead code pass. */
 void infer_network_set_value(InferNetwork *network, InferTensor *tensor, InferArray *value);

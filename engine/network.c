@@ -479,6 +479,13 @@ infer_network_replace(InferNetwork *self, InferTensor *from, InferTensor *to)
   return TRUE;
 }
 
+void
+infer_network_unmark_output(InferNetwork *self, InferTensor *tensor)
+{
+  if (g_ptr_array_remove(self->outputs, tensor))
+    tensor->is_output = FALSE;
+}
+
 gboolean
 infer_network_replace_output(InferNetwork *self, InferTensor *from, InferTensor *to)
 {
@@ -721,8 +728,8 @@ infer_network_copy(InferNetwork *self)
     copy_tensor(copy, self->tensors->pdata[i]);
   for (guint i = 0; i < self->nodes->len; i++) {
     const InferNode *node = self->nodes->pdata[i];
-    InferNode *twin =
-        node_new(copy, node->op, node->name, node->attrs, node->inputs, node->n_inputs, node->n_outputs);
+    InferNode *twin = node_new(copy, node->op, node->name, node->attrs, node->inputs,
+                               node->n_inputs, node->n_outputs);
     for (guint j = 0; j < node->n_inputs; j++)
       if (node->inputs[j])
         twin->inputs[j] = copy->tensors->pdata[node->inputs[j]->index];

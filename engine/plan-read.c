@@ -334,8 +334,6 @@ read_outputs(Reader *self, GError **error)
     if (!infer_network_mark_output(self->network, tensor, NULL, error))
       return FALSE;
   }
-  if (part && g_variant_n_children(part) == 0)
-    return damaged(self->source, error, "it has no output");
   return part != NULL;
 }
 
@@ -427,6 +425,50 @@ read_timings(Reader *self, InferEngine *engine, GError **error)
   return part != NULL;
 }
 
+/* Symbols, tensors and nodes of the network that the table describes. */
+static gboolean
+read_graph(Reader *self, GError **error)
+{
+  return read_symbols(self, error) && read_tensors(self, error) && read_inputs(self, error) &&
+         read_nodes(self, error) && read_outputs(self, error) &&
+         infer_network_validate(self->network, error);
+}
+
+/* The tail's inputs have to be what the program leaves behind. */
+static gboolean
+check_tail(const Reader *self, InferNetwork *tail, GError **error)
+{
+  for (guint i = 0; i < infer_network_get_n_inputs(tail); i++) {
+    const InferTensor *input = infer_network_get_input(tail, i);
+    const InferTensor *source = infer_network_find_tensor(self->network, input->name);
+
+    if (!source || (!source->is_output && !source->is_input) || source->type != input->type)
+      return damaged(self->source, error, "its tail reads '%s', which is not there", input->name);
+  }
+  return TRUE;
+}
+
+static gboolean
+read_tail(Reader *self, InferNetwork **tail, GError **error)
+{
+  g_autoptr(GVariant) part =
+      g_variant_lookup_value(self->table, "tail", G_VARIANT_TYPE(INFER_PLAN_TAIL));
+  Reader reader = {.source = self->source, .table = part, .data = self->data, .blobs = self->blobs};
+  gboolean ok;
+
+  *tail = NULL;
+  if (!part)
+    return TRUE;
+  reader.network = infer_network_new();
+  ok = read_graph(&reader, error) && check_tail(self, reader.network, error);
+  g_free(reader.orders);
+  if (ok)
+    *tail = reader.network;
+  else
+    g_object_unref(reader.network);
+  return ok;
+}
+
 static gboolean
 read_network(Reader *self, GError **error)
 {
@@ -443,9 +485,8 @@ read_network(Reader *self, GError **error)
     return FALSE;
   self->network = infer_network_new();
   infer_network_set_model_info(self->network, info);
-  return read_blobs(self, error) && read_symbols(self, error) && read_tensors(self, error) &&
-         read_inputs(self, error) && read_nodes(self, error) && read_outputs(self, error) &&
-         infer_network_validate(self->network, error) && infer_network_infer(self->network, error);
+  return read_blobs(self, error) && read_graph(self, error) &&
+         infer_network_infer(self->network, error);
 }
 
 /* --- whole --- */
@@ -478,10 +519,21 @@ read_engine(Reader *self, const char *device_name, guint threads, GError **error
   g_autoptr(InferDevice) device = open_device(self, device_name, threads, error);
   g_autoptr(InferProgram) program = NULL;
   g_autoptr(InferEngine) engine = NULL;
+  g_autoptr(InferNetwork) tail = NULL;
+  g_autoptr(GVariant) names = NULL;
+  g_autofree const char **outputs = NULL;
   const char *origin = NULL;
 
-  if (!device || !read_network(self, error))
+  if (!device || !read_network(self, error) || !read_tail(self, &tail, error))
     return NULL;
+  names = get_part(self, "output-names", "as", error);
+  if (!names)
+    return NULL;
+  outputs = g_variant_get_strv(names, NULL);
+  if (!outputs[0]) {
+    damaged(self->source, error, "it has no output");
+    return NULL;
+  }
   program = g_new0(InferProgram, 1);
   program->network = g_object_ref(self->network);
   program->orders = g_steal_pointer(&self->orders);
@@ -493,7 +545,8 @@ read_engine(Reader *self, const char *device_name, guint threads, GError **error
     return NULL;
   }
   g_variant_lookup(self->table, "source", "&s", &origin);
-  engine = infer_engine_new(g_steal_pointer(&program), device, origin, error);
+  engine = infer_engine_new(g_steal_pointer(&program), g_steal_pointer(&tail), outputs, device,
+                            origin, error);
   if (!engine || !read_packs(self, engine, error) || !read_timings(self, engine, error))
     return NULL;
   return g_steal_pointer(&engine);

@@ -47,22 +47,23 @@ write_symbols(InferNetwork *network)
 }
 
 static GVariant *
-write_tensors(Writer *self, const InferProgram *program)
+write_tensors(Writer *self, InferNetwork *network, const InferOrder *orders)
 {
-  InferNetwork *network = program->network;
   GVariantBuilder builder;
 
   g_variant_builder_init(&builder, G_VARIANT_TYPE(INFER_PLAN_TENSORS));
   for (guint i = 0; i < infer_network_get_n_tensors(network); i++) {
     const InferTensor *tensor = infer_network_get_tensor(network, i);
-    const InferOrder *order = &program->orders[i];
+    const InferOrder plain = infer_order_row_major(tensor->dims.n);
+    const InferOrder *order = orders ? &orders[i] : &plain;
     gint value = tensor->value ? add_blob(self, tensor->value->data, tensor->value->size) : -1;
     gint initial =
         tensor->initial ? add_blob(self, tensor->initial->data, tensor->initial->size) : -1;
 
     g_variant_builder_add(
         &builder, "(su@ax@ayii)", tensor->name, (guint32)tensor->type,
-        g_variant_new_fixed_array(G_VARIANT_TYPE_INT64, tensor->dims.d, (gsize)tensor->dims.n, 8),
+        g_variant_new_fixed_array(G_VARIANT_TYPE_INT64, tensor->dims.d,
+                                  (gsize)MAX(tensor->dims.n, 0), 8),
         g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, order->axis, (gsize)order->n, 1), value,
         initial);
   }
@@ -169,6 +170,21 @@ write_bindings(InferNetwork *network, gboolean inputs)
   return g_variant_builder_end(&builder);
 }
 
+/* Tensors of a rank that is not known are stored as scalars: a tail infers as it runs. */
+static GVariant *
+write_tail(Writer *writer, InferNetwork *tail)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add(&builder, "{sv}", "symbols", write_symbols(tail));
+  g_variant_builder_add(&builder, "{sv}", "tensors", write_tensors(writer, tail, NULL));
+  g_variant_builder_add(&builder, "{sv}", "nodes", write_nodes(tail));
+  g_variant_builder_add(&builder, "{sv}", "inputs", write_bindings(tail, TRUE));
+  g_variant_builder_add(&builder, "{sv}", "outputs", write_bindings(tail, FALSE));
+  return g_variant_builder_end(&builder);
+}
+
 char *
 infer_plan_fingerprint(InferEngine *engine)
 {
@@ -205,11 +221,16 @@ write_table(InferEngine *engine, Writer *writer)
   g_variant_builder_add(&builder, "{sv}", "source", g_variant_new_string(engine->source));
   g_variant_builder_add(&builder, "{sv}", "model-info", g_variant_new_string(info));
   g_variant_builder_add(&builder, "{sv}", "symbols", write_symbols(network));
-  g_variant_builder_add(&builder, "{sv}", "tensors", write_tensors(writer, engine->program));
+  g_variant_builder_add(&builder, "{sv}", "tensors",
+                        write_tensors(writer, network, engine->program->orders));
   g_variant_builder_add(&builder, "{sv}", "nodes", write_nodes(network));
   g_variant_builder_add(&builder, "{sv}", "steps", write_steps(engine->program));
   g_variant_builder_add(&builder, "{sv}", "inputs", write_bindings(network, TRUE));
   g_variant_builder_add(&builder, "{sv}", "outputs", write_bindings(network, FALSE));
+  g_variant_builder_add(&builder, "{sv}", "output-names",
+                        g_variant_new_strv((const char *const *)engine->outputs, -1));
+  if (engine->tail)
+    g_variant_builder_add(&builder, "{sv}", "tail", write_tail(writer, engine->tail));
   g_variant_builder_add(&builder, "{sv}", "packs", write_packs(writer, engine->packs));
   g_variant_builder_add(&builder, "{sv}", "timings", write_timings(engine));
   g_variant_builder_add(&builder, "{sv}", "blobs", g_variant_builder_end(&writer->blobs));

@@ -168,11 +168,9 @@ node_shapes(const InferNode *node, InferOperand *operands, GError **error)
 }
 
 gboolean
-infer_program_shapes(const InferProgram *program, const InferSymbolValues *values,
-                     InferOperand *operands, GError **error)
+infer_network_shapes(InferNetwork *network, const InferSymbolValues *values, InferOperand *operands,
+                     GError **error)
 {
-  InferNetwork *network = program->network;
-
   for (guint i = 0; i < infer_network_get_n_tensors(network); i++) {
     const InferTensor *tensor = infer_network_get_tensor(network, i);
     if (tensor->is_input || tensor->value)
@@ -189,7 +187,7 @@ infer_concrete(InferPrepared *self, const InferSymbolValues *values, GError **er
 {
   g_autofree InferOperand *operands = g_new0(InferOperand, self->n_tensors + 1);
 
-  if (!infer_program_shapes(self->program, values, operands, error))
+  if (!infer_network_shapes(self->program->network, values, operands, error))
     return FALSE;
   for (guint i = 0; i < self->n_tensors; i++)
     if (!set_buffer(self, infer_network_get_tensor(self->program->network, i), &operands[i], error))

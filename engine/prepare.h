@@ -37,12 +37,12 @@ typedef struct {
 } InferSymbolValues;
 
 /**
- * infer_program_shapes:
- * @operands: (out): room for every tensor of the program, by index
+ * infer_network_shapes:
+ * @operands: (out): room for every tensor of the network, by index
  *
  * The types and dimensions of all tensors when symbols have @values.
  */
-gboolean infer_program_shapes(const InferProgram *program, const InferSymbolValues *values,
+gboolean infer_network_shapes(InferNetwork *network, const InferSymbolValues *values,
                               InferOperand *operands, GError **error);
 
 /**

@@ -2,7 +2,8 @@
 #include <infer/types.h>
 #include <infer/error.h>
 
-/* clang-format off: it would take the name for a difference */
+/* It would take the name for a difference. */
+/* clang-format off */
 G_DEFINE_QUARK(infer-error-quark, infer_error)
 /* clang-format on */
 

@@ -8,11 +8,12 @@ data=$build/demo-data
 # What the build needs, by Debian's names. meson.build checks the same and says what is missing.
 build_packages="gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libxxhash-dev libdnnl-dev
   libprotobuf-c-dev protobuf-c-compiler libjson-glib-dev libgstreamer1.0-dev
-  libgstreamer-plugins-base1.0-dev libcairo2-dev libpango1.0-dev"
+  libgstreamer-plugins-base1.0-dev libcairo2-dev libpango1.0-dev libgirepository1.0-dev
+  gobject-introspection"
 # What pipelines need when they run.
 run_packages="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav fonts-dejavu-core
-  python3 python3-venv python3-pip ca-certificates"
+  python3 python3-venv python3-pip python3-gi ca-certificates"
 
 say() {
   printf '%s\n' "== $*" >&2

@@ -23,7 +23,7 @@ G_DECLARE_FINAL_TYPE(InferEngine, infer_engine, INFER, ENGINE, GObject)
  * @is_optional: an input with a default
  * @type: element type
  * @dims: logical dimensions; negative where they depend on the batch
- * @max_size: bytes at the largest batch
+ * @max_size: bytes at the largest batch; 0 where that depends on data
  */
 typedef struct {
   const char *name;

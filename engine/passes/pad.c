@@ -58,27 +58,84 @@ attrs_with_pads(const InferNode *node, const gint64 *pads, gsize n)
   return g_variant_dict_end(&dict);
 }
 
-/* Zero padding in front of a convolution becomes the convolution's own. */
+static gboolean
+is_op(const InferNode *node, const char *name)
+{
+  return node && strcmp(node->op->name, name) == 0;
+}
+
+/* Whether no element is below zero, so that zeros around it never are a maximum. */
+static gboolean
+is_positive(const InferTensor *tensor)
+{
+  static const char *const ops[] = {"Relu", "Sigmoid", "HardSigmoid", "Softmax", "Abs", NULL};
+  const InferNode *node = tensor->value ? NULL : tensor->producer;
+  const InferTensor *low = is_op(node, "Clip") && node->n_inputs > 1 ? node->inputs[1] : NULL;
+
+  if (low && low->value && infer_array_count(low->value) == 1)
+    return infer_array_get_double(low->value, 0) >= 0;
+  return node && g_strv_contains(ops, node->op->name);
+}
+
+/* A mean has to count the zeros; a maximum has to see an element beside them. */
+static gboolean
+pool_takes(const InferNode *pool, const InferNode *pad, gint spatial, const gint64 *pads)
+{
+  gsize n, n_own;
+  const gint64 *kernel = infer_node_get_ints(pool, "kernel_shape", &n);
+  const gint64 *own = infer_node_get_ints(pool, "pads", &n_own);
+
+  if (pool->n_outputs != 1 || infer_node_get_int(pool, "ceil_mode", 0) != 0 || !kernel ||
+      n != (gsize)spatial)
+    return FALSE;
+  for (gint i = 0; i < 2 * spatial; i++)
+    if (pads[i] >= kernel[i % spatial])
+      return FALSE;
+  if (is_op(pool, "MaxPool"))
+    return is_positive(pad->inputs[0]);
+  if (infer_node_get_int(pool, "count_include_pad", 0) == 1)
+    return TRUE;
+  for (gsize i = 0; own && i < n_own; i++)
+    if (own[i])
+      return FALSE;
+  return TRUE;
+}
+
+static void
+set_pads(InferNode *node, const gint64 *pads, gsize n)
+{
+  infer_node_set_attrs(node, attrs_with_pads(node, pads, n));
+  if (is_op(node, "AveragePool")) {
+    GVariantDict dict;
+    g_variant_dict_init(&dict, node->attrs);
+    g_variant_dict_insert_value(&dict, "count_include_pad", g_variant_new_int64(1));
+    infer_node_set_attrs(node, g_variant_dict_end(&dict));
+  }
+}
+
+/* Zero padding in front of a convolution or a pooling becomes its own. */
 gint
 infer_pass_pad(InferNetwork *network, GError **error)
 {
   gint changes = 0;
 
   for (guint i = 0; i < infer_network_get_n_nodes(network); i++) {
-    InferNode *conv = infer_network_get_node(network, i);
+    InferNode *node = infer_network_get_node(network, i);
+    gboolean pool = is_op(node, "AveragePool") || is_op(node, "MaxPool");
     InferNode *pad;
     gint64 pads[2 * INFER_MAX_DIMS] = {0};
     gint rank;
 
-    if (strcmp(conv->op->name, "Conv") != 0 || !conv->inputs[0])
+    if ((!pool && !is_op(node, "Conv")) || !node->inputs[0])
       continue;
-    pad = conv->inputs[0]->producer;
-    rank = conv->inputs[0]->dims.n;
-    if (!pad || strcmp(pad->op->name, "Pad") != 0 || rank < 3 || conv->inputs[0]->value ||
-        !spatial_pads(pad, rank, pads) || !explicit_pads(conv, rank - 2, pads))
+    pad = node->inputs[0]->producer;
+    rank = node->inputs[0]->dims.n;
+    if (!is_op(pad, "Pad") || rank < 3 || node->inputs[0]->value ||
+        !spatial_pads(pad, rank, pads) || !explicit_pads(node, rank - 2, pads) ||
+        (pool && !pool_takes(node, pad, rank - 2, pads)))
       continue;
-    conv->inputs[0] = pad->inputs[0];
-    infer_node_set_attrs(conv, attrs_with_pads(conv, pads, (gsize)(2 * (rank - 2))));
+    node->inputs[0] = pad->inputs[0];
+    set_pads(node, pads, (gsize)(2 * (rank - 2)));
     changes++;
   }
   return changes;

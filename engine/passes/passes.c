@@ -11,8 +11,16 @@ static const struct {
   const char *name;
   InferPassFunc run;
 } passes[] = {
-    {"constants", infer_pass_constants}, {"shapes", infer_pass_shapes}, {"views", infer_pass_views},
-    {"batchnorm", infer_pass_batchnorm}, {"bias", infer_pass_bias},     {"pad", infer_pass_pad},
+    {"constants", infer_pass_constants},
+    {"shapes", infer_pass_shapes},
+    {"views", infer_pass_views},
+    {"cse", infer_pass_cse},
+    {"activations", infer_pass_activations},
+    {"identities", infer_pass_identities},
+    {"batchnorm", infer_pass_batchnorm},
+    {"bias", infer_pass_bias},
+    {"scale", infer_pass_scale},
+    {"pad", infer_pass_pad},
 };
 
 static gint

@@ -17,6 +17,10 @@ gint infer_pass_views(InferNetwork *network, GError **error);
 gint infer_pass_batchnorm(InferNetwork *network, GError **error);
 gint infer_pass_bias(InferNetwork *network, GError **error);
 gint infer_pass_pad(InferNetwork *network, GError **error);
+gint infer_pass_cse(InferNetwork *network, GError **error);
+gint infer_pass_activations(InferNetwork *network, GError **error);
+gint infer_pass_identities(InferNetwork *network, GError **error);
+gint infer_pass_scale(InferNetwork *network, GError **error);
 
 /** infer_passes_run: all passes until nothing changes, with the validator between them. */
 gboolean infer_passes_run(InferNetwork *network, GCancellable *cancellable, GError **error);

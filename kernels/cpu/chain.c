@@ -11,9 +11,16 @@ append(InferCpuChain *chain, InferCpuPost post)
   return TRUE;
 }
 
+/* oneDNN 2.6 gives all post-operations of one algorithm the parameters of one of them. */
 static gboolean
 append_eltwise(InferCpuChain *chain, dnnl_alg_kind_t alg, float alpha, float beta)
 {
+  for (guint i = 0; i < chain->n; i++) {
+    const InferCpuPost *post = &chain->post[i];
+    if (post->kind == INFER_CPU_POST_ELTWISE && post->alg == alg &&
+        (post->alpha != alpha || post->beta != beta))
+      return FALSE;
+  }
   return append(chain, (InferCpuPost){INFER_CPU_POST_ELTWISE, alg, alpha, beta, -1});
 }
 

@@ -171,6 +171,77 @@ test_fixed(void)
   assert_refused(context, INFER_DIMS(2, 3, 20, 16), "2x3x20x16");
 }
 
+/* Where the positive elements are, and their sum: known only when it has run. */
+static InferNetwork *
+make_data_dependent(gboolean planned_part)
+{
+  InferNetwork *network = infer_network_new();
+  gint64 n = infer_network_add_symbol(network, "batch", 1, 1, 8);
+  InferTensor *x =
+      infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &INFER_DIMS(n, 4), NULL, NULL);
+  InferTensor *where;
+
+  if (planned_part) {
+    x = add(network, "Relu", &x, 1, NULL);
+    g_assert_true(
+        infer_network_mark_output(network, add(network, "Neg", &x, 1, NULL), "negative", NULL));
+  }
+  where = add(network, "NonZero", &x, 1, NULL);
+  g_assert_true(infer_network_mark_output(network, where, "where", NULL));
+  where = add(network, "Transpose", &where, 1, NULL);
+  g_assert_true(
+      infer_network_mark_output(network, add(network, "Shape", &where, 1, NULL), "shape", NULL));
+  return network;
+}
+
+static void
+check_data_dependent(InferEngine *engine)
+{
+  g_autoptr(InferContext) context = infer_context_new(engine, NULL);
+  g_autoptr(GError) error = NULL;
+  const float rows[] = {0, 1, 0, 2, 3, 0, 0, 0};
+  const gint64 expected[] = {0, 0, 1, 1, 3, 0};
+  InferDims dims;
+  gsize size;
+
+  g_assert_true(infer_context_set_batch(context, 2, &error));
+  g_assert_null(infer_context_map(context, "where", NULL, &error));
+  g_assert_error(error, INFER_ERROR, INFER_ERROR_STATE);
+  g_clear_error(&error);
+  memcpy(infer_context_map(context, "x", NULL, &error), rows, sizeof rows);
+  infer_context_run(context, &error);
+  g_assert_no_error(error);
+  g_assert_true(infer_context_get_dims(context, "where", &dims, &error));
+  g_assert_true(infer_dims_equal(&dims, &INFER_DIMS(2, 3)));
+  {
+    gconstpointer where = infer_context_map(context, "where", &size, &error);
+    g_assert_cmpmem(where, size, expected, sizeof expected);
+  }
+  g_assert_cmpint(*(gint64 *)infer_context_map(context, "shape", NULL, &error), ==, 3);
+  /* The next run has fewer. */
+  memset(infer_context_map(context, "x", NULL, &error), 0, sizeof rows);
+  g_assert_true(infer_context_run(context, &error));
+  g_assert_true(infer_context_get_dims(context, "where", &dims, &error));
+  g_assert_true(infer_dims_equal(&dims, &INFER_DIMS(2, 0)));
+}
+
+static void
+test_data_dependent(void)
+{
+  for (guint planned = 0; planned < 2; planned++) {
+    g_autoptr(InferNetwork) network = make_data_dependent(planned);
+    g_autoptr(InferEngine) engine = build(network, FALSE);
+    g_autoptr(GBytes) plan = infer_engine_serialize(engine, NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(InferEngine) loaded = infer_engine_new_from_bytes(plan, "memory", "cpu", 2, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(infer_engine_get_binding(loaded, 1)->name, ==, planned ? "negative" : "where");
+    check_data_dependent(engine);
+    check_data_dependent(loaded);
+  }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -178,5 +249,6 @@ main(int argc, char **argv)
   g_test_add_func("/dynamic/sizes", test_sizes);
   g_test_add_func("/dynamic/refused", test_refused);
   g_test_add_func("/dynamic/fixed", test_fixed);
+  g_test_add_func("/dynamic/data-dependent", test_data_dependent);
   return g_test_run();
 }

@@ -1,88 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "layers-seed.h"
 #include "net-check.h"
 
-#include <string.h>
-
 /* A network for every layer of infer/layers.h: defined, built, saved, loaded, run, and compared
- * with the evaluation of its nodes. And what layers refuse. */
-
-#define NAME "layer"
-#define D(...) (&INFER_DIMS(__VA_ARGS__))
-#define ROUND_DOWN INFER_PADDING_MODE_EXPLICIT_ROUND_DOWN
-#define ROUND_UP INFER_PADDING_MODE_EXPLICIT_ROUND_UP
-#define FLOAT INFER_TYPE_FLOAT
-#define INT64 INFER_TYPE_INT64
-
-/* A network under construction. @e is what every layer of it is given. */
-typedef struct {
-  InferNetwork *net;
-  GRand *random;
-  GPtrArray *arrays;
-  GError **e;
-  gint64 batch;
-} Seed;
-
-static InferTensor *
-in(Seed *s, InferType type, InferDims dims)
-{
-  g_autofree char *name = g_strdup_printf("in%u", infer_network_get_n_inputs(s->net));
-
-  return infer_network_add_input(s->net, name, type, &dims, NULL, s->e);
-}
-
-/* An input of floats with a range. */
-static InferTensor *
-in_range(Seed *s, InferDims dims, float low, float high)
-{
-  InferTensor *tensor = in(s, FLOAT, dims);
-
-  infer_tensor_set_dynamic_range(tensor, low, high, s->e);
-  return tensor;
-}
-
-/* Random weights, which live as long as the seed. */
-static InferArray *
-w(Seed *s, InferDims dims)
-{
-  InferArray *array = infer_array_new(FLOAT, &dims, s->e);
-
-  for (gint64 i = 0; i < infer_array_count(array); i++)
-    infer_array_set_double(array, (gsize)i, g_rand_double_range(s->random, 0.1, 1));
-  g_ptr_array_add(s->arrays, array);
-  return array;
-}
-
-static InferTensor *
-c(Seed *s, InferDims dims)
-{
-  return infer_network_add_constant(s->net, NULL, w(s, dims));
-}
-
-static InferTensor *
-ints_of(Seed *s, InferType type, InferDims dims, const gint64 *values)
-{
-  InferArray *array = infer_array_new(type, &dims, s->e);
-
-  for (gint64 i = 0; i < infer_array_count(array); i++)
-    infer_array_set_double(array, (gsize)i, (double)values[i]);
-  g_ptr_array_add(s->arrays, array);
-  return infer_network_add_constant(s->net, NULL, array);
-}
-#define INTS(DIMS, ...) ints_of(s, INT64, DIMS, (const gint64[]){__VA_ARGS__})
-
-static void
-out(Seed *s, InferTensor *tensor)
-{
-  if (tensor)
-    infer_network_mark_output(s->net, tensor, NULL, s->e);
-}
-
-static void
-outs(Seed *s, InferNode *node)
-{
-  for (guint i = 0; node && i < node->n_outputs; i++)
-    out(s, infer_node_get_output(node, i));
-}
+ * with the evaluation of its nodes. */
 
 static InferTensor *
 image(Seed *s)
@@ -464,10 +385,22 @@ one_hot(Seed *s)
                                    INTS(INFER_DIMS_SCALAR, 3), 1, NAME, s->e));
 }
 
+/* Engines have outputs of known sizes: what is found is known once the constants are folded, and is
+ * added to an input. */
+static void
+found(Seed *s, InferTensor *tensor)
+{
+  InferTensor *x = in(s, FLOAT, INFER_DIMS(1));
+
+  tensor = infer_network_add_cast(s->net, tensor, FLOAT, NULL, s->e);
+  out(s, infer_network_add_element_wise(s->net, tensor, x, INFER_ELEMENT_WISE_SUM, NULL, s->e));
+}
+
 static void
 non_zero(Seed *s)
 {
-  out(s, infer_network_add_non_zero(s->net, INTS(INFER_DIMS(2, 3), 0, 1, 0, 5, 0, -1), NAME, s->e));
+  found(s,
+        infer_network_add_non_zero(s->net, INTS(INFER_DIMS(2, 3), 0, 1, 0, 5, 0, -1), NAME, s->e));
 }
 
 static void
@@ -488,7 +421,7 @@ nms(Seed *s)
 {
   InferTensor *boxes = c(s, INFER_DIMS(1, 12, 4)), *scores = c(s, INFER_DIMS(1, 2, 12));
 
-  out(s, infer_network_add_nms(s->net, boxes, scores, 4, 0.5, 0.2, TRUE, NAME, s->e));
+  found(s, infer_network_add_nms(s->net, boxes, scores, 4, 0.5, 0.2, TRUE, NAME, s->e));
 }
 
 static void

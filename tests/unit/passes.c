@@ -256,6 +256,218 @@ test_views(void)
   assert_same_outputs(network, after, 0);
 }
 
+static InferTensor *
+number(InferNetwork *network, float value)
+{
+  g_autoptr(InferArray) array = infer_array_new_float(value);
+
+  return infer_network_add_constant(network, NULL, array);
+}
+
+static InferTensor *
+op2(InferNetwork *network, const char *op, InferTensor *a, InferTensor *b)
+{
+  return node(network, op, (InferTensor *[]){a, b}, 2, NULL);
+}
+
+static InferTensor *
+op1(InferNetwork *network, const char *op, InferTensor *x)
+{
+  return node(network, op, &x, 1, NULL);
+}
+
+static InferTensor *
+clip(InferNetwork *network, InferTensor *x, float low, float high)
+{
+  return node(network, "Clip", (InferTensor *[]){x, number(network, low), number(network, high)}, 3,
+              NULL);
+}
+
+/* Equal branches and equal constants become one; random ones stay. */
+static void
+test_common_subexpressions(void)
+{
+  g_autoptr(InferNetwork) network = infer_network_new();
+  InferTensor *x =
+      infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &INFER_DIMS(2, 5), NULL, NULL);
+  InferTensor *branch[2], *noise[2], *y;
+  g_autoptr(InferNetwork) after = NULL;
+  g_autoptr(InferNetwork) random_after = NULL;
+
+  for (guint i = 0; i < 2; i++)
+    branch[i] = op1(network, "Sin", op2(network, "Mul", x, number(network, 3)));
+  y = op2(network, "Mul", op1(network, "Exp", branch[0]), branch[1]);
+  g_assert_true(infer_network_mark_output(network, y, "y", NULL));
+  g_assert_true(infer_network_mark_output(network, branch[1], "z", NULL));
+  after = optimized(network);
+  g_assert_cmpuint(infer_network_get_n_nodes(after), ==, 4);
+  assert_same_outputs(network, after, 0);
+  for (guint i = 0; i < 2; i++)
+    noise[i] = op1(network, "RandomNormalLike", x);
+  g_assert_true(
+      infer_network_mark_output(network, op2(network, "Sub", noise[0], noise[1]), "n", NULL));
+  random_after = optimized(network);
+  g_assert_cmpuint(count_ops(random_after, "RandomNormalLike"), ==, 2);
+}
+
+static InferTensor *
+gelu_sum(InferNetwork *network, InferTensor *x, gboolean tanh)
+{
+  InferTensor *y;
+
+  if (!tanh)
+    return op1(network, "Erf", op2(network, "Div", x, number(network, 1.41421356f)));
+  y = op2(network, "Mul", number(network, 0.044715f), op2(network, "Pow", x, number(network, 3)));
+  return op1(network, "Tanh",
+             op2(network, "Mul", op2(network, "Add", x, y), number(network, 0.7978845608f)));
+}
+
+/* Activation functions as exporters write them out. */
+static void
+test_activations(void)
+{
+  static const char *const ops[] = {"Swish", "Swish",       "HardSwish", "HardSwish",
+                                    "Mish",  "HardSigmoid", "Gelu",      "Gelu"};
+
+  for (guint i = 0; i < G_N_ELEMENTS(ops); i++) {
+    g_autoptr(InferNetwork) network = infer_network_new();
+    InferTensor *x =
+        infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &INFER_DIMS(3, 40), NULL, NULL);
+    InferTensor *wide, *y, *six = number(network, 6);
+    g_autoptr(InferNetwork) after = NULL;
+
+    x = wide = op1(network, "Neg", op2(network, "Mul", x, number(network, 5)));
+    y = clip(network, op2(network, "Add", wide, number(network, 3)), 0, 6);
+    if (i == 0)
+      y = op2(network, "Mul", op1(network, "Sigmoid", x), x);
+    else if (i == 1)
+      y = op2(network, "Mul", x,
+              op1(network, "Sigmoid", op2(network, "Mul", x, number(network, 1.702f))));
+    else if (i == 2)
+      y = op2(network, "Div", op2(network, "Mul", x, y), six);
+    else if (i == 3)
+      y = op2(network, "Mul", x, op2(network, "Mul", y, number(network, 1.0f / 6)));
+    else if (i == 4)
+      y = op2(network, "Mul", x, op1(network, "Tanh", op1(network, "Softplus", x)));
+    else if (i == 5)
+      y = op2(network, "Div", y, six);
+    else
+      y = op2(network, "Mul",
+              op2(network, "Mul", x,
+                  op2(network, "Add", gelu_sum(network, x, i == 7), number(network, 1))),
+              number(network, 0.5f));
+    g_assert_true(infer_network_mark_output(network, y, "y", NULL));
+    after = optimized(network);
+    g_assert_cmpuint(count_ops(after, ops[i]), ==, 1);
+    g_assert_cmpuint(infer_network_get_n_nodes(after), ==, 3);
+    assert_same_outputs(network, after, 1e-5);
+  }
+}
+
+/* What looks like an activation function but is none. */
+static void
+test_near_activations(void)
+{
+  g_autoptr(InferNetwork) network = infer_network_new();
+  InferTensor *x =
+      infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &INFER_DIMS(3, 40), NULL, NULL);
+  InferTensor *gate = op1(network, "Sigmoid", x), *other = op1(network, "Neg", x), *y;
+  g_autoptr(InferNetwork) after = NULL;
+
+  /* The gate is read elsewhere, or of something else; constants are not the right ones. */
+  g_assert_true(infer_network_mark_output(network, op2(network, "Mul", x, gate), "a", NULL));
+  g_assert_true(infer_network_mark_output(network, op1(network, "Exp", gate), "b", NULL));
+  y = op2(network, "Mul", other, op1(network, "Sigmoid", op1(network, "Abs", x)));
+  g_assert_true(infer_network_mark_output(network, y, "c", NULL));
+  y = clip(network, op2(network, "Add", x, number(network, 2)), 0, 6);
+  y = op2(network, "Mul", x, op2(network, "Div", y, number(network, 6)));
+  g_assert_true(infer_network_mark_output(network, y, "d", NULL));
+  after = optimized(network);
+  g_assert_cmpuint(infer_network_get_n_nodes(after), ==, infer_network_get_n_nodes(network));
+  assert_same_outputs(network, after, 0);
+}
+
+static void
+test_identities(void)
+{
+  g_autoptr(InferNetwork) network = infer_network_new();
+  InferTensor *x =
+      infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &INFER_DIMS(2, 3, 4, 5), NULL, NULL);
+  gint64 kernel[] = {4, 5}, axes[] = {-1, 2};
+  g_autoptr(InferNetwork) after = NULL;
+  InferTensor *y;
+
+  x = clip(network, op1(network, "Relu", clip(network, x, 0, 0.5f)), -1, 1);
+  x = op2(network, "Add", op2(network, "Mul", number(network, 1), x), number(network, 0));
+  y = op2(network, "Add",
+          op2(network, "Mul", op2(network, "Mul", x, number(network, 3)), number(network, 2)),
+          number(network, 0.25f));
+  y = op2(network, "Add", y, number(network, 0.5f));
+  g_assert_true(infer_network_mark_output(network, y, "y", NULL));
+  g_assert_true(
+      infer_network_mark_output(network,
+                                node(network, "AveragePool", &x, 1,
+                                     infer_attrs_new("kernel_shape", 'I', kernel, (gsize)2, NULL)),
+                                "mean", NULL));
+  g_assert_true(infer_network_mark_output(
+      network, op2(network, "ReduceMean", y, int_constant(network, axes, 2)), "all", NULL));
+  after = optimized(network);
+  /* Clip, Mul, Add and two poolings */
+  g_assert_cmpuint(infer_network_get_n_nodes(after), ==, 5);
+  g_assert_cmpuint(count_ops(after, "GlobalAveragePool"), ==, 2);
+  assert_same_outputs(network, after, 1e-6);
+}
+
+/* Constants before a convolution go into its weights: a sum only where nothing is padded. */
+static void
+test_before_convolution(void)
+{
+  for (gint64 pad = 0; pad < 2; pad++) {
+    g_autoptr(InferNetwork) network = infer_network_new();
+    g_autoptr(GRand) random = g_rand_new_with_seed(7);
+    gint64 pads[] = {pad, pad, pad, pad};
+    InferTensor *x = infer_network_add_input(network, "x", INFER_TYPE_FLOAT,
+                                             &INFER_DIMS(2, 6, 7, 8), NULL, NULL);
+    g_autoptr(InferNetwork) after = NULL;
+
+    x = op2(network, "Sub", x, small_net_weight(network, random, NULL, &INFER_DIMS(6, 1, 1), 1));
+    x = op2(network, "Mul", small_net_weight(network, random, NULL, &INFER_DIMS(1, 6, 1, 1), 1), x);
+    x = op2(network, "Div", x, number(network, 3));
+    x = node(
+        network, "Conv",
+        (InferTensor *[]){x, small_net_weight(network, random, NULL, &INFER_DIMS(4, 3, 3, 3), 1)},
+        2, infer_attrs_new("group", 'i', (gint64)2, "pads", 'I', pads, (gsize)4, NULL));
+    g_assert_true(infer_network_mark_output(network, x, "y", NULL));
+    after = optimized(network);
+    g_assert_cmpuint(infer_network_get_n_nodes(after), ==, 1 + pad);
+    assert_same_outputs(network, after, 1e-5);
+  }
+}
+
+/* Zeros around a pooling: counted by a mean, no matter to a maximum of what is not negative. */
+static void
+test_pad_pooling(void)
+{
+  g_autoptr(InferNetwork) network = infer_network_new();
+  gint64 pads[] = {0, 0, 1, 1, 0, 0, 1, 0}, kernel[] = {3, 2};
+  InferTensor *x =
+      infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &INFER_DIMS(2, 3, 7, 6), NULL, NULL);
+  g_autoptr(InferNetwork) after = NULL;
+
+  for (guint i = 0; i < 3; i++) {
+    const char *name = ((const char *[]){"mean", "max", "negative"})[i];
+    InferTensor *y = i == 1 ? op1(network, "Relu", x) : op1(network, "Neg", x);
+
+    y = op2(network, "Pad", y, int_constant(network, pads, 8));
+    y = node(network, i ? "MaxPool" : "AveragePool", &y, 1,
+             infer_attrs_new("kernel_shape", 'I', kernel, (gsize)2, NULL));
+    g_assert_true(infer_network_mark_output(network, y, name, NULL));
+  }
+  after = optimized(network);
+  g_assert_cmpuint(count_ops(after, "Pad"), ==, 1);
+  assert_same_outputs(network, after, 1e-6);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -266,5 +478,11 @@ main(int argc, char **argv)
   g_test_add_func("/passes/convolution", test_convolution);
   g_test_add_func("/passes/shared-convolution", test_shared_convolution);
   g_test_add_func("/passes/views", test_views);
+  g_test_add_func("/passes/common-subexpressions", test_common_subexpressions);
+  g_test_add_func("/passes/activations", test_activations);
+  g_test_add_func("/passes/near-activations", test_near_activations);
+  g_test_add_func("/passes/identities", test_identities);
+  g_test_add_func("/passes/before-convolution", test_before_convolution);
+  g_test_add_func("/passes/pad-pooling", test_pad_pooling);
   return g_test_run();
 }

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "../wire.h"
+
+G_BEGIN_DECLS
+
+/**
+ * prototext_read:
+ * @text: (array length=size): a message in protobuf's text format; need not end with a zero
+ * @size: bytes
+ * @message: an initialised message whose fields are set; freed by the caller, also on error
+ * @allocator: gives the memory of all that @message points at
+ * @skipped: (array zero-terminated=1): names of fields that @message does not have and that are
+ *   passed over with whatever they contain
+ * @error: return location
+ *
+ * Reads protobuf's text format along the descriptors of protobuf-c. A field that is neither in
+ * @message nor in @skipped, a value of the wrong kind, a number that does not fit, and a field that
+ * is given twice but not repeated are errors, which name the line.
+ *
+ * Returns: success
+ */
+gboolean prototext_read(const char *text, gsize size, ProtobufCMessage *message,
+                        ProtobufCAllocator *allocator, const char *const *skipped, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "import.h"
+
+/* Older versions of the operators of neural networks. */
+
+/* Training is over: statistics are inputs, and there is one output. */
+static gboolean
+batch_normalization(OnnxImport *im, OnnxCall *call, GError **error)
+{
+  if (call->opset < 9 && onnx_int(call, "spatial", 1) == 0) {
+    return onnx_error(error, INFER_ERROR_UNSUPPORTED,
+                      "statistics of each pixel (spatial=0) are not supported");
+  }
+  onnx_drop(call, "spatial");
+  onnx_drop(call, "is_test");
+  call->n_outputs = MIN(call->n_outputs, 1);
+  return TRUE;
+}
+
+/* What was an attribute is of no use without training; the mask's type followed the data's. */
+static gboolean
+dropout(OnnxImport *im, OnnxCall *call, GError **error)
+{
+  InferTensor *x = onnx_require(call, 0, error);
+  InferTensor *outputs[2] = {NULL, NULL};
+  guint n = MAX(1, MIN(call->n_outputs, 2));
+
+  if (!x || !onnx_add_n(im, call, NULL, "Dropout", NULL, &x, 1, outputs, n, error)) {
+    return FALSE;
+  }
+  if (n == 2 && call->opset < 10) {
+    GVariant *attrs = infer_attrs_new("to", 'i', (gint64)x->type, NULL);
+    outputs[1] = onnx_add1(im, call, "mask", "Cast", attrs, outputs[1], error);
+  }
+  return onnx_out(im, call, 0, outputs[0]) && (n < 2 || onnx_out(im, call, 1, outputs[1]));
+}
+
+static gboolean
+lp_exponent(OnnxImport *im, OnnxCall *call, GError **error)
+{
+  double p = onnx_float(call, "p", 2);
+
+  if (!(p >= 1 && p <= 1000) || p != (double)(gint64)p) {
+    return onnx_error(error, INFER_ERROR_UNSUPPORTED, "the exponent %g is not a whole number", p);
+  }
+  onnx_drop(call, "p");
+  onnx_set_int(call, "p", (gint64)p);
+  return TRUE;
+}
+
+static gboolean
+roi_align(OnnxImport *im, OnnxCall *call, GError **error)
+{
+  onnx_set_string(call, "coordinate_transformation_mode", "output_half_pixel");
+  return TRUE;
+}
+
+static gboolean
+grid_sample(OnnxImport *im, OnnxCall *call, GError **error)
+{
+  g_autofree char *mode = onnx_string(call, "mode", "bilinear");
+
+  onnx_set_string(call, "mode", g_str_equal(mode, "bilinear")  ? "linear"
+                                : g_str_equal(mode, "bicubic") ? "cubic"
+                                                               : mode);
+  return TRUE;
+}
+
+/* One scale and bias a group, which are one a channel now. */
+static InferTensor *
+spread_group(OnnxImport *im, const OnnxCall *call, const char *name, InferTensor *input,
+             gint64 per_group, GError **error)
+{
+  const gint64 axis = 1, repeats[] = {1, per_group}, flat = -1;
+  InferTensor *column = onnx_unsqueeze(im, call, "column", input, &axis, 1, error);
+  InferTensor *tiled = column ? onnx_add2(im, call, "tiled", "Tile", NULL, column,
+                                          onnx_const_ints(im, call, "repeats", repeats, 2), error)
+                              : NULL;
+
+  return tiled ? onnx_add2(im, call, name, "Reshape", NULL, tiled,
+                           onnx_const_ints(im, call, "flat", &flat, 1), error)
+               : NULL;
+}
+
+static gboolean
+group_normalization(OnnxImport *im, OnnxCall *call, GError **error)
+{
+  InferTensor *x = onnx_require(call, 0, error);
+  gint64 groups = onnx_int(call, "num_groups", 0);
+
+  if (!x) {
+    return FALSE;
+  }
+  if (x->dims.n < 2 || x->dims.d[1] < 1 || groups < 1 || x->dims.d[1] % groups) {
+    return onnx_error(error, INFER_ERROR_SHAPE,
+                      "the channels are not known or no multiple of the groups");
+  }
+  for (guint i = 1; i <= 2; i++) {
+    InferTensor *input = onnx_require(call, i, error);
+    input = input ? spread_group(im, call, i == 1 ? "scale" : "bias", input,
+                                 x->dims.d[1] / groups, error)
+                  : NULL;
+    if (!input) {
+      return FALSE;
+    }
+    onnx_set_in(call, i, input);
+  }
+  return TRUE;
+}
+
+static gboolean
+recurrent(OnnxImport *im, OnnxCall *call, GError **error)
+{
+  onnx_drop(call, "output_sequence");
+  return TRUE;
+}
+
+/* Caffe's: over all channels or each alone. */
+static gboolean
+mean_variance(OnnxImport *im, OnnxCall *call, GError **error)
+{
+  const gint64 each[] = {0, 2, 3}, all[] = {0, 1, 2, 3};
+  gboolean across = onnx_int(call, "across_channels", 0) != 0;
+
+  if (onnx_int(call, "normalize_variance", 1) == 0) {
+    return onnx_error(error, INFER_ERROR_UNSUPPORTED, "normalize_variance=0 is not supported");
+  }
+  onnx_drop(call, "across_channels");
+  onnx_drop(call, "normalize_variance");
+  g_variant_dict_insert_value(call->dict, "axes",
+                              g_variant_new_fixed_array(G_VARIANT_TYPE_INT64, across ? all : each,
+                                                        across ? 4 : 3, sizeof(gint64)));
+  return TRUE;
+}
+
+const OnnxRule onnx_rules_nn[] = {
+    {"BatchNormalization", 14, batch_normalization},
+    {"Dropout", 12, dropout},
+    {"LpPool", 2, lp_exponent},
+    {"GlobalLpPool", 2, lp_exponent},
+    {"RoiAlign", 16, roi_align},
+    {"GridSample", 20, grid_sample},
+    {"GroupNormalization", 21, group_normalization},
+    {"LSTM", 7, recurrent},
+    {"GRU", 7, recurrent},
+    {"RNN", 7, recurrent},
+    {"MeanVarianceNormalization", 9, mean_variance},
+    {NULL, 0, NULL},
+};
