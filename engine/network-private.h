@@ -5,7 +5,29 @@
 
 G_BEGIN_DECLS
 
+struct _InferNetwork {
+  GObject parent;
+
+  GPtrArray *tensors; /* InferTensor */
+  GPtrArray *nodes;   /* InferNode */
+  GPtrArray *inputs;  /* borrowed */
+  GPtrArray *outputs; /* borrowed */
+  GPtrArray *symbols; /* InferSymbol */
+  GHashTable *names;  /* name -> InferTensor */
+  InferModelInfo *info;
+  guint counter;
+};
+
 /* What passes do to networks. */
+
+/* The parts of network.c that the loader and copies share. Tensors get names of their own. */
+void infer_tensor_free(gpointer tensor);
+void infer_node_free(gpointer node);
+InferTensor *infer_network_add_tensor(InferNetwork *network, const char *name, InferType type,
+                                      const InferDims *dims);
+InferNode *infer_node_new(InferNetwork *network, const InferOp *op, const char *name,
+                          GVariant *attrs, InferTensor *const *inputs, guint n_inputs,
+                          guint n_outputs);
 
 /** A deep copy of nodes and tensors; arrays are shared. */
 InferNetwork *infer_network_copy(InferNetwork *network);

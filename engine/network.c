@@ -3,23 +3,10 @@
 
 #include <string.h>
 
-struct _InferNetwork {
-  GObject parent;
-
-  GPtrArray *tensors; /* InferTensor */
-  GPtrArray *nodes;   /* InferNode */
-  GPtrArray *inputs;  /* borrowed */
-  GPtrArray *outputs; /* borrowed */
-  GPtrArray *symbols; /* InferSymbol */
-  GHashTable *names;  /* name -> InferTensor */
-  InferModelInfo *info;
-  guint counter;
-};
-
 G_DEFINE_FINAL_TYPE(InferNetwork, infer_network, G_TYPE_OBJECT)
 
-static void
-tensor_free(gpointer data)
+void
+infer_tensor_free(gpointer data)
 {
   InferTensor *tensor = data;
 
@@ -29,8 +16,8 @@ tensor_free(gpointer data)
   g_free(tensor);
 }
 
-static void
-node_free(gpointer data)
+void
+infer_node_free(gpointer data)
 {
   InferNode *node = data;
 
@@ -53,8 +40,8 @@ symbol_free(gpointer data)
 static void
 infer_network_init(InferNetwork *self)
 {
-  self->tensors = g_ptr_array_new_with_free_func(tensor_free);
-  self->nodes = g_ptr_array_new_with_free_func(node_free);
+  self->tensors = g_ptr_array_new_with_free_func(infer_tensor_free);
+  self->nodes = g_ptr_array_new_with_free_func(infer_node_free);
   self->inputs = g_ptr_array_new();
   self->outputs = g_ptr_array_new();
   self->symbols = g_ptr_array_new_with_free_func(symbol_free);
@@ -153,8 +140,9 @@ unique_name(InferNetwork *self, const char *name)
   return candidate;
 }
 
-static InferTensor *
-add_tensor(InferNetwork *self, const char *name, InferType type, const InferDims *dims)
+InferTensor *
+infer_network_add_tensor(InferNetwork *self, const char *name, InferType type,
+                         const InferDims *dims)
 {
   InferTensor *tensor = g_new0(InferTensor, 1);
 
@@ -217,7 +205,7 @@ infer_network_add_input(InferNetwork *self, const char *name, InferType type, co
 
   if (!check_input(self, name, type, dims, initial, error))
     return NULL;
-  tensor = add_tensor(self, name, type, dims);
+  tensor = infer_network_add_tensor(self, name, type, dims);
   tensor->is_input = TRUE;
   tensor->initial = initial ? infer_array_ref(initial) : NULL;
   g_ptr_array_add(self->inputs, tensor);
@@ -227,15 +215,16 @@ infer_network_add_input(InferNetwork *self, const char *name, InferType type, co
 InferTensor *
 infer_network_add_constant(InferNetwork *self, const char *name, InferArray *value)
 {
-  InferTensor *tensor = add_tensor(self, name ? name : "constant", value->type, &value->dims);
+  InferTensor *tensor =
+      infer_network_add_tensor(self, name ? name : "constant", value->type, &value->dims);
 
   tensor->value = infer_array_ref(value);
   return tensor;
 }
 
-static InferNode *
-node_new(InferNetwork *self, const InferOp *op, const char *name, GVariant *attrs,
-         InferTensor *const *inputs, guint n_inputs, guint n_outputs)
+InferNode *
+infer_node_new(InferNetwork *self, const InferOp *op, const char *name, GVariant *attrs,
+               InferTensor *const *inputs, guint n_inputs, guint n_outputs)
 {
   InferNode *node = g_new0(InferNode, 1);
 
@@ -290,17 +279,17 @@ infer_network_add_node(InferNetwork *self, const char *op_name, const char *name
                 "node '%s': the operator '%s' is not known", name, op_name);
     return NULL;
   }
-  node = node_new(self, op, name, owned, inputs, n_inputs, n_outputs);
+  node = infer_node_new(self, op, name, owned, inputs, n_inputs, n_outputs);
   out = g_new0(InferOperand, n_outputs + 1);
   if (n_outputs > 65536 || !infer_node_shape(node, out, error)) {
     if (error && !*error)
       infer_op_error(node, error, INFER_ERROR_ARGUMENT, "it has too many outputs");
-    node_free(node);
+    infer_node_free(node);
     return NULL;
   }
   for (guint i = 0; i < n_outputs; i++) {
     g_autofree char *output = i ? g_strdup_printf("%s:%u", name, i) : g_strdup(name);
-    node->outputs[i] = add_tensor(self, output, out[i].type, &out[i].dims);
+    node->outputs[i] = infer_network_add_tensor(self, output, out[i].type, &out[i].dims);
     tensor_take_shape(node->outputs[i], &out[i]);
     node->outputs[i]->producer = node;
   }
@@ -524,308 +513,4 @@ infer_network_infer(InferNetwork *self, GError **error)
         tensor_take_shape(node->outputs[j], &out[j]);
   }
   return TRUE;
-}
-
-/* --- order and dead code --- */
-
-/* Marks what the outputs need, walking backwards with a stack of our own: a model may be deep. */
-static GHashTable *
-live_nodes(InferNetwork *self)
-{
-  GHashTable *live = g_hash_table_new(NULL, NULL);
-  g_autoptr(GPtrArray) stack = g_ptr_array_new();
-
-  for (guint i = 0; i < self->outputs->len; i++)
-    g_ptr_array_add(stack, self->outputs->pdata[i]);
-  while (stack->len) {
-    InferTensor *tensor = g_ptr_array_steal_index_fast(stack, stack->len - 1);
-    InferNode *node = tensor->value ? NULL : tensor->producer;
-
-    if (!node || !g_hash_table_add(live, node))
-      continue;
-    for (guint j = 0; j < node->n_inputs; j++)
-      if (node->inputs[j])
-        g_ptr_array_add(stack, node->inputs[j]);
-  }
-  return live;
-}
-
-static gboolean
-ready(InferNode *node, GHashTable *done)
-{
-  for (guint j = 0; j < node->n_inputs; j++) {
-    InferTensor *tensor = node->inputs[j];
-    if (tensor && !tensor->value && tensor->producer &&
-        !g_hash_table_contains(done, tensor->producer))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-/* Depth-first from each node in the old order: stable, linear, without recursion. */
-static gboolean
-sort_nodes(InferNetwork *self, GPtrArray *sorted, GError **error)
-{
-  g_autoptr(GHashTable) done = g_hash_table_new(NULL, NULL);
-  g_autoptr(GHashTable) open = g_hash_table_new(NULL, NULL);
-  g_autoptr(GPtrArray) stack = g_ptr_array_new();
-
-  for (guint i = 0; i < self->nodes->len; i++) {
-    g_ptr_array_add(stack, self->nodes->pdata[i]);
-    while (stack->len) {
-      InferNode *node = stack->pdata[stack->len - 1];
-
-      if (g_hash_table_contains(done, node)) {
-        g_ptr_array_set_size(stack, (gint)stack->len - 1);
-        continue;
-      }
-      if (ready(node, done)) {
-        g_hash_table_add(done, node);
-        g_ptr_array_add(sorted, node);
-        g_ptr_array_set_size(stack, (gint)stack->len - 1);
-        continue;
-      }
-      if (!g_hash_table_add(open, node))
-        return infer_op_error(node, error, INFER_ERROR_MODEL, "it depends on its own output");
-      for (guint j = 0; j < node->n_inputs; j++) {
-        InferTensor *tensor = node->inputs[j];
-        if (tensor && !tensor->value && tensor->producer &&
-            !g_hash_table_contains(done, tensor->producer))
-          g_ptr_array_add(stack, tensor->producer);
-      }
-    }
-  }
-  return TRUE;
-}
-
-static void
-drop_tensors(InferNetwork *self)
-{
-  g_autoptr(GHashTable) used = g_hash_table_new(NULL, NULL);
-  GPtrArray *kept = g_ptr_array_new_with_free_func(tensor_free);
-
-  for (guint i = 0; i < self->nodes->len; i++) {
-    InferNode *node = self->nodes->pdata[i];
-    for (guint j = 0; j < node->n_inputs; j++)
-      g_hash_table_add(used, node->inputs[j]);
-    for (guint j = 0; j < node->n_outputs; j++)
-      g_hash_table_add(used, node->outputs[j]);
-  }
-  g_ptr_array_set_free_func(self->tensors, NULL);
-  for (guint i = 0; i < self->tensors->len; i++) {
-    InferTensor *tensor = self->tensors->pdata[i];
-    if (tensor->is_input || tensor->is_output || g_hash_table_contains(used, tensor)) {
-      tensor->index = kept->len;
-      g_ptr_array_add(kept, tensor);
-    } else {
-      g_hash_table_remove(self->names, tensor->name);
-      tensor_free(tensor);
-    }
-  }
-  g_ptr_array_unref(self->tensors);
-  self->tensors = kept;
-}
-
-gint
-infer_network_compact(InferNetwork *self, GError **error)
-{
-  g_autoptr(GHashTable) live = live_nodes(self);
-  g_autoptr(GPtrArray) sorted = g_ptr_array_new();
-  g_autoptr(GPtrArray) dead = g_ptr_array_new_with_free_func(node_free);
-  GPtrArray *all = self->nodes;
-
-  self->nodes = g_ptr_array_new_with_free_func(node_free);
-  g_ptr_array_set_free_func(all, NULL);
-  for (guint i = 0; i < all->len; i++)
-    g_ptr_array_add(g_hash_table_contains(live, all->pdata[i]) ? self->nodes : dead, all->pdata[i]);
-  g_ptr_array_unref(all);
-
-  /* What a dead node wrote may be a constant by now, and then still has readers. */
-  for (guint i = 0; i < self->tensors->len; i++) {
-    InferTensor *tensor = self->tensors->pdata[i];
-    if (tensor->producer && !g_hash_table_contains(live, tensor->producer))
-      tensor->producer = NULL;
-  }
-  if (!sort_nodes(self, sorted, error))
-    return -1;
-  for (guint i = 0; i < sorted->len; i++)
-    self->nodes->pdata[i] = sorted->pdata[i];
-  drop_tensors(self);
-  return (gint)dead->len;
-}
-
-/* --- copies and restored plans --- */
-
-InferTensor *
-infer_network_restore_tensor(InferNetwork *self, const char *name, InferType type,
-                             const InferDims *dims)
-{
-  return g_hash_table_contains(self->names, name) ? NULL : add_tensor(self, name, type, dims);
-}
-
-gboolean
-infer_network_restore_input(InferNetwork *self, InferTensor *tensor, InferArray *initial)
-{
-  if (tensor->is_input || tensor->producer || tensor->value)
-    return FALSE;
-  tensor->is_input = TRUE;
-  tensor->initial = initial ? infer_array_ref(initial) : NULL;
-  g_ptr_array_add(self->inputs, tensor);
-  return TRUE;
-}
-
-InferNode *
-infer_network_restore_node(InferNetwork *self, const InferOp *op, const char *name, GVariant *attrs,
-                           InferTensor *const *inputs, guint n_inputs, InferTensor *const *outputs,
-                           guint n_outputs, GError **error)
-{
-  InferNode *node = node_new(self, op, name, attrs, inputs, n_inputs, n_outputs);
-
-  for (guint i = 0; i < n_outputs; i++) {
-    if (outputs[i]->producer || outputs[i]->is_input || outputs[i]->value) {
-      infer_op_error(node, error, INFER_ERROR_PLAN, "its output '%s' is written elsewhere too",
-                     outputs[i]->name);
-      for (guint j = 0; j < i; j++)
-        outputs[j]->producer = NULL;
-      node_free(node);
-      return NULL;
-    }
-    node->outputs[i] = outputs[i];
-    outputs[i]->producer = node;
-  }
-  g_ptr_array_add(self->nodes, node);
-  return node;
-}
-
-static InferTensor *
-copy_tensor(InferNetwork *copy, const InferTensor *tensor)
-{
-  InferTensor *twin = add_tensor(copy, tensor->name, tensor->type, &tensor->dims);
-
-  twin->value = tensor->value ? infer_array_ref(tensor->value) : NULL;
-  twin->initial = tensor->initial ? infer_array_ref(tensor->initial) : NULL;
-  twin->is_input = tensor->is_input;
-  twin->is_output = tensor->is_output;
-  twin->has_content = tensor->has_content;
-  twin->content = tensor->content;
-  twin->has_range = tensor->has_range;
-  twin->range_min = tensor->range_min;
-  twin->range_max = tensor->range_max;
-  return twin;
-}
-
-InferNetwork *
-infer_network_copy(InferNetwork *self)
-{
-  InferNetwork *copy = infer_network_new();
-
-  copy->counter = self->counter;
-  for (guint i = 0; i < self->symbols->len; i++) {
-    const InferSymbol *symbol = self->symbols->pdata[i];
-    infer_network_add_symbol(copy, symbol->name, symbol->min, symbol->opt, symbol->max);
-  }
-  for (guint i = 0; i < self->tensors->len; i++)
-    copy_tensor(copy, self->tensors->pdata[i]);
-  for (guint i = 0; i < self->nodes->len; i++) {
-    const InferNode *node = self->nodes->pdata[i];
-    InferNode *twin = node_new(copy, node->op, node->name, node->attrs, node->inputs,
-                               node->n_inputs, node->n_outputs);
-    for (guint j = 0; j < node->n_inputs; j++)
-      if (node->inputs[j])
-        twin->inputs[j] = copy->tensors->pdata[node->inputs[j]->index];
-    for (guint j = 0; j < node->n_outputs; j++) {
-      twin->outputs[j] = copy->tensors->pdata[node->outputs[j]->index];
-      twin->outputs[j]->producer = twin;
-    }
-    g_ptr_array_add(copy->nodes, twin);
-  }
-  for (guint i = 0; i < self->inputs->len; i++)
-    g_ptr_array_add(copy->inputs,
-                    copy->tensors->pdata[((InferTensor *)self->inputs->pdata[i])->index]);
-  for (guint i = 0; i < self->outputs->len; i++)
-    g_ptr_array_add(copy->outputs,
-                    copy->tensors->pdata[((InferTensor *)self->outputs->pdata[i])->index]);
-  g_set_object(&copy->info, self->info);
-  return copy;
-}
-
-/* --- checks --- */
-
-static gboolean
-invalid(GError **error, const char *name, const char *what)
-{
-  g_set_error(error, INFER_ERROR, INFER_ERROR_FAILED, "the network is not valid: '%s' %s", name,
-              what);
-  return FALSE;
-}
-
-gboolean
-infer_network_validate(InferNetwork *self, GError **error)
-{
-  g_autoptr(GHashTable) known = g_hash_table_new(NULL, NULL);
-
-  for (guint i = 0; i < self->tensors->len; i++) {
-    InferTensor *tensor = self->tensors->pdata[i];
-    if (tensor->index != i)
-      return invalid(error, tensor->name, "has another index than its place");
-    if (g_hash_table_lookup(self->names, tensor->name) != tensor)
-      return invalid(error, tensor->name, "is not the tensor of that name");
-    if (tensor->value && (tensor->value->type != tensor->type ||
-                          !infer_dims_equal(&tensor->value->dims, &tensor->dims)))
-      return invalid(error, tensor->name, "has another type or dimensions than its contents");
-    if (tensor->is_input || tensor->value)
-      g_hash_table_add(known, tensor);
-  }
-  for (guint i = 0; i < self->nodes->len; i++) {
-    InferNode *node = self->nodes->pdata[i];
-    for (guint j = 0; j < node->n_inputs; j++)
-      if (node->inputs[j] && !g_hash_table_contains(known, node->inputs[j]))
-        return invalid(error, node->name, "reads a tensor before it is written");
-    for (guint j = 0; j < node->n_outputs; j++) {
-      if (node->outputs[j]->producer != node && !node->outputs[j]->value)
-        return invalid(error, node->outputs[j]->name, "does not know its producer");
-      g_hash_table_add(known, node->outputs[j]);
-    }
-  }
-  for (guint i = 0; i < self->outputs->len; i++)
-    if (!g_hash_table_contains(known, self->outputs->pdata[i]))
-      return invalid(error, ((InferTensor *)self->outputs->pdata[i])->name, "is never written");
-  return TRUE;
-}
-
-/* --- uses --- */
-
-InferUses *
-infer_uses_new(InferNetwork *self)
-{
-  InferUses *uses = g_new0(InferUses, 1);
-
-  uses->n = self->tensors->len;
-  uses->nodes = g_new0(GPtrArray *, uses->n + 1);
-  for (guint i = 0; i < uses->n; i++)
-    uses->nodes[i] = g_ptr_array_new();
-  for (guint i = 0; i < self->nodes->len; i++) {
-    InferNode *node = self->nodes->pdata[i];
-    for (guint j = 0; j < node->n_inputs; j++)
-      if (node->inputs[j])
-        g_ptr_array_add(uses->nodes[node->inputs[j]->index], node);
-  }
-  return uses;
-}
-
-void
-infer_uses_free(InferUses *uses)
-{
-  for (guint i = 0; i < uses->n; i++)
-    g_ptr_array_unref(uses->nodes[i]);
-  g_free(uses->nodes);
-  g_free(uses);
-}
-
-InferNode *
-infer_uses_single(const InferUses *uses, const InferTensor *tensor)
-{
-  if (tensor->is_output || tensor->index >= uses->n || uses->nodes[tensor->index]->len != 1)
-    return NULL;
-  return uses->nodes[tensor->index]->pdata[0];
 }

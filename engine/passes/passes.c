@@ -16,6 +16,7 @@ static const struct {
     {"views", infer_pass_views},
     {"cse", infer_pass_cse},
     {"activations", infer_pass_activations},
+    {"layernorm", infer_pass_layernorm},
     {"identities", infer_pass_identities},
     {"batchnorm", infer_pass_batchnorm},
     {"bias", infer_pass_bias},

@@ -372,6 +372,15 @@ chain(Case *c)
 }
 
 static void
+layernorm(Case *c)
+{
+  gint64 w = pick(c, 1, 90);
+  InferTensor *in[] = {INPUT(c, 1, pick(c, 1, 30), w), CONSTANT(c, w), CONSTANT(c, w)};
+  guint n = g_str_equal(c->op, "LayerNormalization") && coin(c) ? 3 : 2;
+  output(c, first(add_node(c, c->op, NULL, 1, n, in)));
+}
+
+static void
 where(Case *c)
 {
   gint64 h = pick(c, 1, 20), w = pick(c, 1, 20);
@@ -572,6 +581,8 @@ const Row rows[] = {
     {"BatchNormalization", batchnorm, FLOATS, 6, TRUE},
     {"Softmax", softmax, FLOATS, 6, TRUE},
     {"LogSoftmax", softmax, FLOATS, 6, TRUE},
+    {"LayerNormalization", layernorm, FLOATS, 6, TRUE},
+    {"RMSNormalization", layernorm, FLOATS, 3, TRUE},
     {"Where", where, {INFER_TYPE_FLOAT, INFER_TYPE_INT32}, 2, FALSE},
     {"Concat", concat, MOVABLE, 6, TRUE},
     {"Concat", joined, FLOATS, 40, TRUE},

@@ -270,7 +270,8 @@ test_wrong_values(void)
     g_autofree char *text = g_strconcat("[modelinfo]\n", cases[i].text, NULL);
     g_autoptr(GError) error = NULL;
     InferModelInfo *info = infer_model_info_new_from_data(text, strlen(text), "file.x", &error);
-    g_test_message("%s -> %s", cases[i].text, error ? error->message : "(read)");
+    g_autofree char *shown = g_strescape(cases[i].text, NULL);
+    g_test_message("%s -> %s", shown, error ? error->message : "(read)");
     g_assert_null(info);
     g_assert_error(error, INFER_ERROR, INFER_ERROR_MODEL);
     g_assert_nonnull(strstr(error->message, "file.x"));

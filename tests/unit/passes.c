@@ -387,6 +387,34 @@ test_near_activations(void)
   assert_same_outputs(network, after, 0);
 }
 
+/* Layer normalization, written out with and without its scale and bias. */
+static void
+test_layernorm(void)
+{
+  for (guint i = 0; i < 3; i++) {
+    g_autoptr(InferNetwork) network = infer_network_new();
+    g_autoptr(GRand) random = g_rand_new_with_seed(9);
+    InferTensor *x =
+        infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &INFER_DIMS(2, 5, 12), NULL, NULL);
+    InferTensor *axes = int_constant(network, (gint64[]){-1}, 1), *d, *square, *y;
+    g_autoptr(InferNetwork) after = NULL;
+
+    d = op2(network, "Sub", x, op2(network, "ReduceMean", x, axes));
+    square = i ? op2(network, "Pow", d, number(network, 2)) : op2(network, "Mul", d, d);
+    square = op2(network, "Add", op2(network, "ReduceMean", square, axes), number(network, 1e-3f));
+    y = op2(network, "Div", d, op1(network, "Sqrt", square));
+    if (i > 0)
+      y = op2(network, "Mul", small_net_weight(network, random, NULL, &INFER_DIMS(12), 2), y);
+    if (i > 1)
+      y = op2(network, "Add", y, small_net_weight(network, random, NULL, &INFER_DIMS(12), 2));
+    g_assert_true(infer_network_mark_output(network, y, "y", NULL));
+    after = optimized(network);
+    g_assert_cmpuint(infer_network_get_n_nodes(after), ==, 1);
+    g_assert_cmpuint(count_ops(after, "LayerNormalization"), ==, 1);
+    assert_same_outputs(network, after, 1e-5);
+  }
+}
+
 static void
 test_identities(void)
 {
@@ -481,6 +509,7 @@ main(int argc, char **argv)
   g_test_add_func("/passes/common-subexpressions", test_common_subexpressions);
   g_test_add_func("/passes/activations", test_activations);
   g_test_add_func("/passes/near-activations", test_near_activations);
+  g_test_add_func("/passes/layernorm", test_layernorm);
   g_test_add_func("/passes/identities", test_identities);
   g_test_add_func("/passes/before-convolution", test_before_convolution);
   g_test_add_func("/passes/pad-pooling", test_pad_pooling);
