@@ -42,13 +42,14 @@ fold(InferNetwork *network, InferNode *node, GError **error)
 
 /* A vector of known numbers, for example the Shape of a tensor of constant dimensions. */
 static gboolean
-fold_content(InferNetwork *network, InferTensor *tensor)
+fold_content(InferNetwork *network, const InferUses *uses, InferTensor *tensor)
 {
   g_autoptr(InferArray) value = NULL;
+  g_autofree char *name = g_strconcat(tensor->name, ".value", NULL);
 
   if (!tensor->has_content || tensor->value || tensor->is_output || tensor->is_input ||
       !infer_dims_is_constant(&tensor->content) || !infer_dims_is_constant(&tensor->dims) ||
-      infer_dims_count(&tensor->dims) != tensor->content.n)
+      infer_dims_count(&tensor->dims) != tensor->content.n || uses->nodes[tensor->index]->len == 0)
     return FALSE;
   value = infer_array_new(tensor->type, &tensor->dims, NULL);
   if (!value)
@@ -59,8 +60,8 @@ fold_content(InferNetwork *network, InferTensor *tensor)
     else
       infer_array_set_double(value, (gsize)i, (double)tensor->content.d[i]);
   }
-  infer_network_set_value(network, tensor, value);
-  return TRUE;
+  /* The node may have other outputs, so that it goes on to write this one. */
+  return infer_network_replace(network, tensor, infer_network_add_constant(network, name, value));
 }
 
 /* Evaluates every node whose inputs are all constant; nodes come in order, so one walk is enough.
@@ -68,6 +69,7 @@ fold_content(InferNetwork *network, InferTensor *tensor)
 gint
 infer_pass_constants(InferNetwork *network, GError **error)
 {
+  g_autoptr(InferUses) uses = infer_uses_new(network);
   gint changes = 0;
 
   for (guint i = 0; i < infer_network_get_n_nodes(network); i++) {
@@ -80,7 +82,7 @@ infer_pass_constants(InferNetwork *network, GError **error)
       continue;
     }
     for (guint j = 0; j < node->n_outputs; j++)
-      changes += fold_content(network, node->outputs[j]);
+      changes += fold_content(network, uses, node->outputs[j]);
   }
   return changes;
 }
