@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Builds a small network layer by layer, makes an engine of it, saves and loads its plan, and runs it.
 
-    meson devenv -C build python3 pipelines/examples/network.py
+    pipelines/env python3 pipelines/examples/network.py
 
 or, after an installation, with the library's description on GI_TYPELIB_PATH. Needs PyGObject (Debian:
 python3-gi); NumPy is used where it is there."""
