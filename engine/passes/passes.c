@@ -14,6 +14,7 @@ static const struct {
     {"constants", infer_pass_constants},
     {"shapes", infer_pass_shapes},
     {"views", infer_pass_views},
+    {"transposes", infer_pass_transposes},
     {"cse", infer_pass_cse},
     {"activations", infer_pass_activations},
     {"layernorm", infer_pass_layernorm},

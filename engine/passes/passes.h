@@ -20,6 +20,7 @@ gint infer_pass_pad(InferNetwork *network, GError **error);
 gint infer_pass_cse(InferNetwork *network, GError **error);
 gint infer_pass_activations(InferNetwork *network, GError **error);
 gint infer_pass_layernorm(InferNetwork *network, GError **error);
+gint infer_pass_transposes(InferNetwork *network, GError **error);
 gint infer_pass_identities(InferNetwork *network, GError **error);
 gint infer_pass_scale(InferNetwork *network, GError **error);
 

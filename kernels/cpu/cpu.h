@@ -184,6 +184,7 @@ extern const InferImpl infer_cpu_matmul;
 extern const InferImpl infer_cpu_pointwise;
 extern const InferImpl infer_cpu_batchnorm;
 extern const InferImpl infer_cpu_softmax;
+extern const InferImpl infer_cpu_layernorm;
 extern const InferImpl infer_cpu_concat;
 extern const InferImpl infer_cpu_reformat;
 extern const InferImpl infer_cpu_transpose;

@@ -10,6 +10,7 @@ IMPLS(matmul, &infer_cpu_gemm, &infer_cpu_matmul);
 IMPLS(pointwise, &infer_cpu_pointwise);
 IMPLS(batchnorm, &infer_cpu_batchnorm);
 IMPLS(softmax, &infer_cpu_softmax);
+IMPLS(layernorm, &infer_cpu_layernorm);
 IMPLS(concat, &infer_cpu_concat);
 IMPLS(split, &infer_cpu_split);
 IMPLS(slice, &infer_cpu_slice);
@@ -65,6 +66,8 @@ static const struct {
     {"BatchNormalization", batchnorm},
     {"Softmax", softmax},
     {"LogSoftmax", softmax},
+    {"LayerNormalization", layernorm},
+    {"RMSNormalization", layernorm},
     {"Concat", concat},
     {"Split", split},
     {"Slice", slice},

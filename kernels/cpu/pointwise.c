@@ -268,9 +268,11 @@ find_tiles(Pointwise *self)
   if (self->n == 1)
     add_leading_axis(self);
   gint64 rows = self->dims[self->n - 2], columns = self->dims[self->n - 1];
-  self->tile_columns = MIN(columns, TILE);
-  self->tile_rows = columns == 0 ? 1 : MAX(1, MIN(rows, TILE / self->tile_columns));
-  self->column_tiles = columns == 0 ? 0 : (columns + TILE - 1) / TILE;
+  /* One function alone needs no registers. */
+  gint64 size = self->code.n == 1 ? 16 * TILE : TILE;
+  self->tile_columns = MIN(columns, size);
+  self->tile_rows = columns == 0 ? 1 : MAX(1, MIN(rows, size / self->tile_columns));
+  self->column_tiles = columns == 0 ? 0 : (columns + size - 1) / size;
   self->row_tiles = (rows + self->tile_rows - 1) / self->tile_rows;
   self->tiles = self->column_tiles * self->row_tiles;
   for (gint i = 0; i < self->n - 2; i++)

@@ -252,6 +252,21 @@ compare_rows(InferEngine *engine, InferNetwork *network)
   }
 }
 
+/* Without fusion every node is a step, and the result is the same. */
+static void
+check_plain(Net *net, guint steps)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(InferBuilder) builder = infer_builder_new();
+  g_autoptr(InferEngine) engine = NULL;
+
+  infer_builder_set_device(builder, "cpu");
+  infer_builder_set_fusion(builder, FALSE);
+  engine = infer_builder_build(builder, net->network, "test", NULL, &error);
+  g_assert_no_error(error);
+  compare(engine, net->network, 1, steps);
+}
+
 /* @one and @many: steps that run for a batch of 1 and of 3. */
 static void
 check(Net *net, guint one, guint many)
@@ -472,6 +487,7 @@ test_siblings(void)
   /* Reformat, convolution, three siblings, the other one, their reader with its copy, the join of
    * what the siblings share, z, and what leaves. */
   check(&net, 10, 10);
+  check_plain(&net, 17);
   net_clear(&net);
 }
 

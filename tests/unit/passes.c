@@ -387,6 +387,37 @@ test_near_activations(void)
   assert_same_outputs(network, after, 0);
 }
 
+/* A pair of transposes around a chain and a branch of functions of elements. */
+static void
+test_transposes(void)
+{
+  g_autoptr(InferNetwork) network = infer_network_new();
+  gint64 there[] = {0, 2, 3, 1}, back[] = {0, 3, 1, 2};
+  InferTensor *x =
+      infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &INFER_DIMS(2, 3, 4, 5), NULL, NULL);
+  InferTensor *y, *z;
+  g_autoptr(InferNetwork) after = NULL;
+
+  y = node(network, "Transpose", &x, 1, infer_attrs_new("perm", 'I', there, (gsize)4, NULL));
+  z = op1(network, "Neg", x);
+  z = node(network, "Transpose", &z, 1, infer_attrs_new("perm", 'I', there, (gsize)4, NULL));
+  y = op2(network, "Mul", clip(network, y, -0.5f, 0.5f), op1(network, "Exp", z));
+  z = node(network, "Transpose", &y, 1, infer_attrs_new("perm", 'I', there, (gsize)4, NULL));
+  y = node(network, "Transpose", &y, 1, infer_attrs_new("perm", 'I', back, (gsize)4, NULL));
+  g_assert_true(infer_network_mark_output(network, y, "y", NULL));
+  /* The product has two readers: it stays where it is. */
+  g_assert_true(infer_network_mark_output(network, z, "z", NULL));
+  y = op1(network, "Sin", x);
+  y = node(network, "Transpose", &y, 1, infer_attrs_new("perm", 'I', there, (gsize)4, NULL));
+  y = op2(network, "Add", op1(network, "Cos", y), number(network, 2));
+  y = node(network, "Transpose", &y, 1, infer_attrs_new("perm", 'I', back, (gsize)4, NULL));
+  g_assert_true(infer_network_mark_output(network, y, "w", NULL));
+  after = optimized(network);
+  g_assert_cmpuint(count_ops(network, "Transpose"), ==, 6);
+  g_assert_cmpuint(count_ops(after, "Transpose"), ==, 4);
+  assert_same_outputs(network, after, 1e-6);
+}
+
 /* Layer normalization, written out with and without its scale and bias. */
 static void
 test_layernorm(void)
@@ -509,6 +540,7 @@ main(int argc, char **argv)
   g_test_add_func("/passes/common-subexpressions", test_common_subexpressions);
   g_test_add_func("/passes/activations", test_activations);
   g_test_add_func("/passes/near-activations", test_near_activations);
+  g_test_add_func("/passes/transposes", test_transposes);
   g_test_add_func("/passes/layernorm", test_layernorm);
   g_test_add_func("/passes/identities", test_identities);
   g_test_add_func("/passes/before-convolution", test_before_convolution);

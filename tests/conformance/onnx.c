@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "op.h"
+
+#include <infer/parsers.h>
+#include <math.h>
+#include <string.h>
+
+/*
+ * ONNX's backend tests: folders with a model and with inputs and outputs for it.
+ *
+ *   onnx-conformance [--device cpu] [--reference] [--filter NAME] DIR ...
+ *
+ * Every DIR/.../model.onnx beside folders test_data_set_* is a test. It passes when the outputs are
+ * those of the files within the runner's tolerances (a file "tolerance" beside the model may say
+ * others). By default a model is built for the device and run there; where a dimension depends on
+ * data, or with --reference, its nodes are evaluated one by one.
+ */
+
+typedef enum { PASSED, FAILED, SKIPPED } Verdict;
+
+typedef struct {
+  const char *device;
+  gboolean reference;
+  const char *filter;
+  guint totals[3];
+  GHashTable *by_op; /* name -> guint[3] */
+  GPtrArray *failures;
+} Run;
+
+static void
+unref_array(gpointer array)
+{
+  if (array != NULL)
+    infer_array_unref(array);
+}
+
+/* --- tensor files --- */
+
+static void
+put_varint(GByteArray *out, guint64 value)
+{
+  do {
+    guint8 byte = (guint8)((value & 0x7f) | (value > 0x7f ? 0x80 : 0));
+    g_byte_array_append(out, &byte, 1);
+    value >>= 7;
+  } while (value > 0);
+}
+
+static void
+put_field(GByteArray *out, guint field, gconstpointer data, gsize size)
+{
+  put_varint(out, field << 3 | 2);
+  put_varint(out, size);
+  g_byte_array_append(out, data, (guint)size);
+}
+
+static void
+put_child(GByteArray *out, guint field, GByteArray *child)
+{
+  put_field(out, field, child->data, child->len);
+  g_byte_array_unref(child);
+}
+
+/* A TensorProto is read by making it the initializer of a model; its last name counts. */
+static InferArray *
+read_tensor(const char *path, GError **error)
+{
+  g_autofree char *data = NULL;
+  gsize size;
+  if (!g_file_get_contents(path, &data, &size, error))
+    return NULL;
+  GByteArray *tensor = g_byte_array_new(), *graph = g_byte_array_new();
+  GByteArray *model = g_byte_array_new(), *output = g_byte_array_new();
+  const guint8 version[] = {0x08, 8};
+  g_byte_array_append(tensor, (const guint8 *)data, (guint)size);
+  put_field(tensor, 8, "t", 1);
+  put_field(output, 1, "t", 1);
+  put_child(graph, 5, tensor);
+  put_child(graph, 12, output);
+  g_byte_array_append(model, version, sizeof version);
+  put_child(model, 7, graph);
+  g_autoptr(GBytes) bytes = g_byte_array_free_to_bytes(model);
+  g_autoptr(InferNetwork) network = infer_parse_onnx_bytes(bytes, path, NULL, error);
+  if (network == NULL)
+    return NULL;
+  const InferNode *node = infer_network_get_output(network, 0)->producer;
+  return infer_array_ref(node->inputs[0]->value);
+}
+
+static GPtrArray *
+read_tensors(const char *folder, const char *kind, GError **error)
+{
+  g_autoptr(GPtrArray) arrays = g_ptr_array_new_with_free_func(unref_array);
+  for (guint i = 0;; i++) {
+    g_autofree char *name = g_strdup_printf("%s_%u.pb", kind, i);
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    if (!g_file_test(path, G_FILE_TEST_EXISTS))
+      return g_steal_pointer(&arrays);
+    InferArray *array = read_tensor(path, error);
+    if (array == NULL)
+      return NULL;
+    g_ptr_array_add(arrays, array);
+  }
+}
+
+/* --- comparing --- */
+
+static gboolean
+differ(GError **error, const char *name, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+static gboolean
+differ(GError **error, const char *name, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  g_autofree char *text = g_strdup_vprintf(format, args);
+  va_end(args);
+  g_set_error(error, INFER_ERROR, INFER_ERROR_VERIFY, "output '%s': %s", name, text);
+  return FALSE;
+}
+
+static gboolean
+compare(const char *name, const InferArray *want, const InferArray *have, double rtol, double atol,
+        GError **error)
+{
+  g_autofree char *want_dims = infer_dims_to_string(&want->dims);
+  g_autofree char *have_dims = infer_dims_to_string(&have->dims);
+  if (want->type != have->type || !infer_dims_equal(&want->dims, &have->dims))
+    return differ(error, name, "%s %s, expected %s %s", infer_type_name(have->type), have_dims,
+                  infer_type_name(want->type), want_dims);
+  gint64 count = infer_array_count(want);
+  InferType part = want->type == INFER_TYPE_COMPLEX64    ? INFER_TYPE_FLOAT
+                   : want->type == INFER_TYPE_COMPLEX128 ? INFER_TYPE_DOUBLE
+                                                         : want->type;
+  if (infer_type_bits(part) < 8)
+    return memcmp(want->data, have->data, want->size) == 0 ||
+           differ(error, name, "packed elements differ");
+  InferDims flat = INFER_DIMS(part == want->type ? count : 2 * count);
+  g_autoptr(InferArray) a = infer_array_new_view(part, &flat, want->data);
+  g_autoptr(InferArray) b = infer_array_new_view(part, &flat, have->data);
+  for (gint64 i = 0; i < flat.d[0]; i++) {
+    double x = infer_array_get_double(a, (gsize)i), y = infer_array_get_double(b, (gsize)i);
+    if (x == y || (isnan(x) && isnan(y)) || fabs(x - y) <= atol + rtol * fabs(x))
+      continue;
+    return differ(error, name, "element %" G_GINT64_FORMAT " is %.9g, expected %.9g", i, y, x);
+  }
+  return TRUE;
+}
+
+/* --- running --- */
+
+/* Puts the arrays at their places among the network's inputs. */
+static GPtrArray *
+bind_inputs(InferNetwork *network, GPtrArray *files, GError **error)
+{
+  g_autoptr(GPtrArray) bound = g_ptr_array_new_with_free_func(unref_array);
+  guint n = infer_network_get_n_inputs(network), next = 0;
+  for (guint i = 0; i < n; i++) {
+    const InferTensor *input = infer_network_get_input(network, i);
+    /* Optional inputs are left at their defaults where there are not enough files. */
+    gboolean given = next < files->len && (!input->initial || files->len - next >= n - i);
+    InferArray *array = given ? files->pdata[next++] : input->initial;
+    if (array == NULL) {
+      g_set_error(error, INFER_ERROR, INFER_ERROR_FAILED, "no file for input '%s'", input->name);
+      return NULL;
+    }
+    if (array->type != input->type) {
+      g_set_error(error, INFER_ERROR, INFER_ERROR_FAILED, "input '%s' is %s, the file has %s",
+                  input->name, infer_type_name(input->type), infer_type_name(array->type));
+      return NULL;
+    }
+    g_ptr_array_add(bound, infer_array_ref(array));
+  }
+  return g_steal_pointer(&bound);
+}
+
+static gboolean
+evaluate_node(const InferNode *node, GHashTable *values, GError **error)
+{
+  g_autofree const InferArray **in = g_new0(const InferArray *, node->n_inputs + 1);
+  g_autofree InferArray **out = g_new0(InferArray *, node->n_outputs + 1);
+  for (guint i = 0; i < node->n_inputs; i++)
+    if (node->inputs[i] != NULL)
+      in[i] = node->inputs[i]->value ? node->inputs[i]->value
+                                     : g_hash_table_lookup(values, node->inputs[i]);
+  if (!infer_op_eval_alloc(node, in, node->n_inputs, out, node->n_outputs, error))
+    return FALSE;
+  for (guint i = 0; i < node->n_outputs; i++)
+    g_hash_table_insert(values, node->outputs[i], out[i]);
+  return TRUE;
+}
+
+static GPtrArray *
+run_reference(InferNetwork *network, GPtrArray *inputs, GError **error)
+{
+  g_autoptr(GHashTable) values = g_hash_table_new_full(NULL, NULL, NULL, unref_array);
+  g_autoptr(GPtrArray) outputs = g_ptr_array_new_with_free_func(unref_array);
+  for (guint i = 0; i < inputs->len; i++)
+    g_hash_table_insert(values, infer_network_get_input(network, i),
+                        infer_array_ref(inputs->pdata[i]));
+  for (guint i = 0; i < infer_network_get_n_nodes(network); i++)
+    if (!evaluate_node(infer_network_get_node(network, i), values, error))
+      return NULL;
+  for (guint i = 0; i < infer_network_get_n_outputs(network); i++) {
+    InferArray *array = g_hash_table_lookup(values, infer_network_get_output(network, i));
+    g_ptr_array_add(outputs, infer_array_ref(array));
+  }
+  return g_steal_pointer(&outputs);
+}
+
+/* Open dimensions are fixed at what the files have. */
+static gboolean
+fix_symbols(InferNetwork *network, GPtrArray *inputs, guint *batch, GError **error)
+{
+  for (guint i = 0; i < inputs->len; i++) {
+    const InferTensor *input = infer_network_get_input(network, i);
+    const InferArray *array = inputs->pdata[i];
+    for (gint k = 0; k < MIN(input->dims.n, array->dims.n); k++) {
+      if (!INFER_DIM_IS_SYMBOL(input->dims.d[k]))
+        continue;
+      const InferSymbol *symbol =
+          infer_network_get_symbol(network, INFER_DIM_SYMBOL_INDEX(input->dims.d[k]));
+      gint64 size = array->dims.d[k];
+      if (g_str_equal(symbol->name, "batch"))
+        *batch = (guint)CLAMP(size, 1, G_MAXINT);
+      if (!infer_network_set_symbol_range(network, symbol->name, size, size, size, error))
+        return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+static gboolean
+depends_on_data(InferNetwork *network)
+{
+  for (guint i = 0; i < infer_network_get_n_nodes(network); i++) {
+    const InferNode *node = infer_network_get_node(network, i);
+    for (guint k = 0; k < node->n_outputs; k++) {
+      const InferDims *dims = &node->outputs[k]->dims;
+      if (dims->n < 0 || infer_type_bits(node->outputs[k]->type) == 0)
+        return TRUE;
+      for (gint d = 0; d < dims->n; d++)
+        if (dims->d[d] == INFER_DIM_UNKNOWN || dims->d[d] == 0)
+          return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+static GPtrArray *
+collect_outputs(InferNetwork *network, InferContext *context, GError **error)
+{
+  g_autoptr(GPtrArray) outputs = g_ptr_array_new_with_free_func(unref_array);
+  for (guint i = 0; i < infer_network_get_n_outputs(network); i++) {
+    const InferTensor *output = infer_network_get_output(network, i);
+    InferDims dims;
+    gsize size;
+    gpointer memory = infer_context_map(context, output->name, &size, error);
+    if (memory == NULL || !infer_context_get_dims(context, output->name, &dims, error))
+      return NULL;
+    InferArray *array = infer_array_new_from_data(output->type, &dims, memory, size, error);
+    if (array == NULL)
+      return NULL;
+    g_ptr_array_add(outputs, array);
+  }
+  return g_steal_pointer(&outputs);
+}
+
+static GPtrArray *
+run_device(Run *run, InferNetwork *network, GPtrArray *inputs, GError **error)
+{
+  guint batch = 1;
+  if (!fix_symbols(network, inputs, &batch, error))
+    return NULL;
+  g_autoptr(InferBuilder) builder = infer_builder_new();
+  infer_builder_set_device(builder, run->device);
+  infer_builder_set_max_batch(builder, batch);
+  infer_builder_set_verify(builder, FALSE);
+  g_autoptr(InferEngine) engine = infer_builder_build(builder, network, "onnx", NULL, error);
+  g_autoptr(InferContext) context = engine != NULL ? infer_context_new(engine, error) : NULL;
+  if (context == NULL || !infer_context_set_batch(context, batch, error))
+    return NULL;
+  for (guint i = 0; i < inputs->len; i++) {
+    const InferTensor *input = infer_network_get_input(network, i);
+    const InferArray *array = inputs->pdata[i];
+    gsize size;
+    gpointer memory = infer_context_map(context, input->name, &size, error);
+    if (memory == NULL)
+      return NULL;
+    if (size != array->size) {
+      g_set_error(error, INFER_ERROR, INFER_ERROR_FAILED,
+                  "input '%s' has %" G_GSIZE_FORMAT " bytes, the file %" G_GSIZE_FORMAT,
+                  input->name, size, array->size);
+      return NULL;
+    }
+    memcpy(memory, array->data, size);
+  }
+  return infer_context_run(context, error) ? collect_outputs(network, context, error) : NULL;
+}
+
+/* --- a test --- */
+
+static gboolean
+draws_numbers(InferNetwork *network)
+{
+  static const char *const random[] = {"Bernoulli",        "Multinomial",  "RandomNormal",
+                                       "RandomNormalLike", "RandomUniform", "RandomUniformLike",
+                                       NULL};
+  for (guint i = 0; i < infer_network_get_n_nodes(network); i++) {
+    const InferNode *node = infer_network_get_node(network, i);
+    const char *op = infer_node_get_op_name(node);
+    if (g_strv_contains(random, op) ||
+        (g_str_equal(op, "Dropout") && node->n_inputs > 2 && node->inputs[2] != NULL))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static void
+read_tolerance(const char *folder, double *rtol, double *atol)
+{
+  g_autofree char *path = g_build_filename(folder, "tolerance", NULL);
+  g_autofree char *text = NULL;
+  *rtol = 1e-3;
+  *atol = 1e-7;
+  if (g_file_get_contents(path, &text, NULL, NULL)) {
+    char *end;
+    *rtol = g_ascii_strtod(text, &end);
+    *atol = g_ascii_strtod(end, NULL);
+  }
+}
+
+static gboolean
+check_set(Run *run, InferNetwork *network, const char *folder, const char *set, GError **error)
+{
+  g_autofree char *path = g_build_filename(folder, set, NULL);
+  double rtol, atol;
+  read_tolerance(folder, &rtol, &atol);
+  g_autoptr(GPtrArray) files = read_tensors(path, "input", error);
+  g_autoptr(GPtrArray) want = files != NULL ? read_tensors(path, "output", error) : NULL;
+  g_autoptr(GPtrArray) inputs = want != NULL ? bind_inputs(network, files, error) : NULL;
+  if (inputs == NULL)
+    return FALSE;
+  gboolean reference = run->reference || depends_on_data(network);
+  g_autoptr(GPtrArray) have = reference ? run_reference(network, inputs, error)
+                                        : run_device(run, network, inputs, error);
+  if (have == NULL)
+    return FALSE;
+  for (guint i = 0; i < want->len; i++) {
+    if (i >= have->len) {
+      g_set_error(error, INFER_ERROR, INFER_ERROR_VERIFY, "%u outputs, expected %u", have->len,
+                  want->len);
+      return FALSE;
+    }
+    if (!compare(infer_network_get_output(network, i)->name, want->pdata[i], have->pdata[i], rtol,
+                 atol, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static Verdict
+check_folder(Run *run, const char *folder, GError **error)
+{
+  g_autofree char *model = g_build_filename(folder, "model.onnx", NULL);
+  g_autoptr(InferNetwork) network = infer_parse_onnx(model, NULL, error);
+  if (network == NULL)
+    return FAILED;
+  if (!infer_network_validate(network, error))
+    return FAILED;
+  if (draws_numbers(network))
+    return SKIPPED;
+  g_autoptr(GDir) dir = g_dir_open(folder, 0, error);
+  guint sets = 0;
+  for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir)) {
+    if (!g_str_has_prefix(name, "test_data_set_"))
+      continue;
+    sets++;
+    if (!check_set(run, network, folder, name, error))
+      return FAILED;
+  }
+  return sets > 0 ? PASSED : SKIPPED;
+}
+
+/* --- the walk --- */
+
+static char *
+operator_of(const char *test)
+{
+  const char *name = g_str_has_prefix(test, "test_") ? test + 5 : test;
+  return g_strndup(name, strcspn(name, "_"));
+}
+
+static void
+run_test(Run *run, const char *folder)
+{
+  g_autofree char *name = g_path_get_basename(folder);
+  g_autoptr(GError) error = NULL;
+  if (run->filter != NULL && strstr(name, run->filter) == NULL)
+    return;
+  Verdict verdict = check_folder(run, folder, &error);
+  char *op = operator_of(name);
+  guint *counts = g_hash_table_lookup(run->by_op, op);
+  if (counts == NULL)
+    counts = g_new0(guint, 3);
+  else
+    counts = g_memdup2(counts, 3 * sizeof(guint));
+  counts[verdict]++;
+  g_hash_table_insert(run->by_op, op, counts);
+  run->totals[verdict]++;
+  if (verdict == FAILED)
+    g_ptr_array_add(run->failures, g_strdup_printf("%s: %s", name, error ? error->message : "?"));
+}
+
+static gint
+compare_names(gconstpointer a, gconstpointer b)
+{
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void
+walk(Run *run, const char *folder, guint depth)
+{
+  g_autofree char *model = g_build_filename(folder, "model.onnx", NULL);
+  g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+  if (g_file_test(model, G_FILE_TEST_EXISTS)) {
+    run_test(run, folder);
+    return;
+  }
+  g_autoptr(GDir) dir = depth > 0 ? g_dir_open(folder, 0, NULL) : NULL;
+  for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir))
+    g_ptr_array_add(names, g_build_filename(folder, name, NULL));
+  g_ptr_array_sort(names, compare_names);
+  for (guint i = 0; i < names->len; i++)
+    if (g_file_test(names->pdata[i], G_FILE_TEST_IS_DIR))
+      walk(run, names->pdata[i], depth - 1);
+}
+
+static void
+print_results(Run *run)
+{
+  g_autoptr(GList) ops = g_list_sort(g_hash_table_get_keys(run->by_op), (GCompareFunc)strcmp);
+  for (GList *l = ops; l; l = l->next) {
+    const guint *counts = g_hash_table_lookup(run->by_op, l->data);
+    g_print("%-28s %4u passed %4u failed %4u skipped\n", (const char *)l->data, counts[PASSED],
+            counts[FAILED], counts[SKIPPED]);
+  }
+  for (guint i = 0; i < run->failures->len; i++)
+    g_print("failed %s\n", (const char *)run->failures->pdata[i]);
+  g_print("%u passed, %u failed, %u skipped\n", run->totals[PASSED], run->totals[FAILED],
+          run->totals[SKIPPED]);
+}
+
+int
+main(int argc, char **argv)
+{
+  g_autofree char *device = NULL, *filter = NULL;
+  g_auto(GStrv) folders = NULL;
+  gboolean reference = FALSE;
+  const GOptionEntry options[] = {
+      {"device", 0, 0, G_OPTION_ARG_STRING, &device, "what to build for", "cpu"},
+      {"reference", 0, 0, G_OPTION_ARG_NONE, &reference, "evaluate the nodes one by one", NULL},
+      {"filter", 0, 0, G_OPTION_ARG_STRING, &filter, "tests with this in their name", "NAME"},
+      {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &folders, "folders", "DIR ..."},
+      {NULL}};
+  g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+  g_autoptr(GError) error = NULL;
+  g_option_context_add_main_entries(context, options, NULL);
+  if (!g_option_context_parse(context, &argc, &argv, &error) || folders == NULL) {
+    g_printerr("%s\n", error != NULL ? error->message : "a folder is needed");
+    return 2;
+  }
+  Run run = {.device = device != NULL ? device : "cpu", .reference = reference, .filter = filter};
+  run.by_op = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  run.failures = g_ptr_array_new_with_free_func(g_free);
+  for (guint i = 0; folders[i] != NULL; i++)
+    walk(&run, folders[i], 16);
+  print_results(&run);
+  g_hash_table_unref(run.by_op);
+  g_ptr_array_unref(run.failures);
+  return run.totals[FAILED] > 0;
+}
