@@ -42,8 +42,8 @@ G_STATIC_ASSERT(sizeof(InferPlanHeader) == 64);
 #define INFER_PLAN_PACKS "a(uayi)"         /* tensor, key, blob */
 #define INFER_PLAN_TIMINGS "a(ut)"         /* batch, nanoseconds */
 #define INFER_PLAN_INDICES "au"
-#define INFER_PLAN_TAIL "a{sv}" /* a network in itself: symbols, tensors, nodes, inputs, outputs   \
-                                 */
+/* A network in itself: symbols, tensors, nodes, inputs, outputs. */
+#define INFER_PLAN_TAIL "a{sv}"
 
 /** A name for the program on its device, without weights: what its times are kept under. */
 char *infer_plan_fingerprint(InferEngine *engine);

@@ -485,8 +485,8 @@ install_properties(GObjectClass *klass)
       klass, PROP_BATCH_SIZE,
       g_param_spec_uint(
           "batch-size", "Batch size",
-          "Frames in a batch (0 = number of streams when live, else the plan's fastest)",
-          0, 1024, 0, playing));
+          "Frames in a batch (0 = number of streams when live, else the plan's fastest)", 0, 1024,
+          0, playing));
   g_object_class_install_property(
       klass, PROP_BATCH_TIMEOUT,
       g_param_spec_int64(

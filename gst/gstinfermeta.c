@@ -8,8 +8,7 @@ typedef struct {
   GstInferResultData *data;
 } InferResultMeta;
 
-static const GstMetaInfo *
-result_meta_get_info(void);
+static const GstMetaInfo *result_meta_get_info(void);
 
 static void
 free_params(GList *params)

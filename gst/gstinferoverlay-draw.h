@@ -29,18 +29,16 @@ typedef struct {
 
 /** gst_infer_ink: Returns: @argb (0xAARRGGBB, sRGB) as components of the format of @info, by its
  *  colour matrix and range. */
-GstInferInk
-gst_infer_ink(const GstVideoInfo *info, guint32 argb);
+GstInferInk gst_infer_ink(const GstVideoInfo *info, guint32 argb);
 
 /** gst_infer_draw_rect: fills @rect, clipped to the frame. A chroma sample that @rect covers in
  *  part is mixed by the covered part. */
-void
-gst_infer_draw_rect(GstVideoFrame *frame, GstInferRect rect, const GstInferInk *ink);
+void gst_infer_draw_rect(GstVideoFrame *frame, GstInferRect rect, const GstInferInk *ink);
 
 /** gst_infer_draw_outline: draws the border of @rect inwards, @width pixels wide, each pixel
  *  once. */
-void
-gst_infer_draw_outline(GstVideoFrame *frame, GstInferRect rect, gint width, const GstInferInk *ink);
+void gst_infer_draw_outline(GstVideoFrame *frame, GstInferRect rect, gint width,
+                            const GstInferInk *ink);
 
 typedef struct _GstInferText GstInferText;
 typedef struct _GstInferTextMask GstInferTextMask;
@@ -53,19 +51,16 @@ typedef struct _GstInferTextMask GstInferTextMask;
  * Returns: (transfer full): a renderer of short texts which remembers the last ones. For one
  *   thread at a time.
  */
-GstInferText *
-gst_infer_text_new(const gchar *font, gint size);
-void
-gst_infer_text_free(GstInferText *text);
+GstInferText *gst_infer_text_new(const gchar *font, gint size);
+void gst_infer_text_free(GstInferText *text);
 
 /** gst_infer_text_get: Returns: (transfer none): @string as a coverage mask, valid until the next
  *  call; its size includes a margin. */
-const GstInferTextMask *
-gst_infer_text_get(GstInferText *text, const gchar *string, gint *width, gint *height);
+const GstInferTextMask *gst_infer_text_get(GstInferText *text, const gchar *string, gint *width,
+                                           gint *height);
 
 /** gst_infer_draw_text: paints @mask with its top left corner at (@x, @y), clipped. */
-void
-gst_infer_draw_text(GstVideoFrame *frame, const GstInferTextMask *mask, gint x, gint y,
-                    const GstInferInk *ink);
+void gst_infer_draw_text(GstVideoFrame *frame, const GstInferTextMask *mask, gint x, gint y,
+                         const GstInferInk *ink);
 
 G_END_DECLS

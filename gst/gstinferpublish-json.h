@@ -30,13 +30,11 @@ typedef struct {
 
 /** gst_infer_json_append_frame: appends one line of JSON with its line feed. @frame's texts may be
  *  any bytes; what is not UTF-8 is replaced. Allocates nothing once @text is large enough. */
-void
-gst_infer_json_append_frame(GString *text, const GstInferJsonFrame *frame);
+void gst_infer_json_append_frame(GString *text, const GstInferJsonFrame *frame);
 
 /** gst_infer_json_normalise: Returns: (transfer full) (nullable): the JSON text @json on one line,
  * or %NULL with the reason in @error. */
-gchar *
-gst_infer_json_normalise(const gchar *json, GError **error);
+gchar *gst_infer_json_normalise(const gchar *json, GError **error);
 
 /**
  * GstInferWriter:
@@ -55,11 +53,9 @@ typedef struct _GstInferWriter GstInferWriter;
  *
  * Returns: (transfer full) (nullable): the writer of @path, shared with others who have it open.
  */
-GstInferWriter *
-gst_infer_writer_open(const gchar *path, gboolean append, GError **error);
+GstInferWriter *gst_infer_writer_open(const gchar *path, gboolean append, GError **error);
 /** gst_infer_writer_close: gives the writer back; the last one closes the file. */
-void
-gst_infer_writer_close(GstInferWriter *writer);
+void gst_infer_writer_close(GstInferWriter *writer);
 
 /**
  * gst_infer_writer_write:
@@ -71,8 +67,7 @@ gst_infer_writer_close(GstInferWriter *writer);
  *
  * Returns: %FALSE on errors; %TRUE also when stopped by @cancel
  */
-gboolean
-gst_infer_writer_write(GstInferWriter *writer, const gchar *line, gsize length, const gint *cancel,
-                       GError **error);
+gboolean gst_infer_writer_write(GstInferWriter *writer, const gchar *line, gsize length,
+                                const gint *cancel, GError **error);
 
 G_END_DECLS

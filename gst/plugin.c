@@ -17,5 +17,4 @@ plugin_init(GstPlugin *plugin)
 #define PACKAGE "gst-infer"
 GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, infer,
                   "Neural networks on video: inference, drawing and publishing of what was found",
-                  plugin_init, PACKAGE_VERSION, "LGPL", "gst-infer",
-                  "Unknown package origin")
+                  plugin_init, PACKAGE_VERSION, "LGPL", "gst-infer", "Unknown package origin")

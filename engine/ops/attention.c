@@ -35,7 +35,7 @@ static gboolean
 read_flat(const InferNode *node, const InferDims *q, const InferDims *k, const InferDims *v,
           Sizes *s, GError **error)
 {
-  gint64 head, heads;
+  gint64 head = -1, heads = 0;
 
   s->batch = q->d[0];
   s->q_len = q->d[1];

@@ -25,7 +25,7 @@ fill_infer(InferShapeArgs *args, GError **error)
 {
   const InferNode *node = args->node;
   gint64 dtype = infer_node_get_int(node, "dtype", INFER_TYPE_FLOAT);
-  DataInts shape;
+  DataInts shape = {0};
   InferDims dims;
   gboolean integer = dtype > 0 && dtype < INFER_N_TYPES &&
                      infer_type_is_integer((InferType)dtype) &&
@@ -74,7 +74,7 @@ static gboolean
 fill_eval(const InferEvalArgs *args, GError **error)
 {
   InferType type = (InferType)infer_node_get_int(args->node, "dtype", INFER_TYPE_FLOAT);
-  DataInts shape;
+  DataInts shape = {0};
   InferDims dims;
   if (!data_ints_from_array(args->node, args->in[0], &shape, error) ||
       !fill_dims(args->node, &shape, &dims, error))

@@ -237,8 +237,7 @@ data_product(const InferDims *dims, gint from, gint to)
  *
  * Copies a block between two strided layouts that do not overlap.
  */
-void
-infer_data_copy(void *dst, const void *src, gsize size, gint n, const gint64 *dims,
-                const gint64 *dst_strides, const gint64 *src_strides);
+void infer_data_copy(void *dst, const void *src, gsize size, gint n, const gint64 *dims,
+                     const gint64 *dst_strides, const gint64 *src_strides);
 
 G_END_DECLS

@@ -168,7 +168,7 @@ gather(const Sampler *s, const Taps *taps, gint i, const InferArray *x, gint64 a
 {
   double sum = 0;
 
-  if (i == s->n)
+  if (i >= s->n || i >= 3)
     return infer_real(x, at);
   for (gint k = 0; k < taps[i].n; k++)
     if (taps[i].at[k] >= 0)

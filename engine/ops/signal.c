@@ -143,7 +143,7 @@ mel_eval(const InferEvalArgs *args, GError **error)
 {
   InferType type;
   InferDims dims;
-  Mel mel;
+  Mel mel = {0};
   if (!number_type(args->node, "output_datatype", INFER_TYPE_FLOAT, &type, error) ||
       !mel_params(args, &mel, &dims, error))
     return FALSE;

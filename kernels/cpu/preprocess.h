@@ -69,10 +69,8 @@ typedef struct {
 } InferTaps;
 
 /** infer_taps_build: fills @taps; @columns chooses the order of the weights. */
-gboolean
-infer_taps_build(InferTaps *taps, const InferAxis *axis, gboolean columns, GError **error);
-void
-infer_taps_clear(InferTaps *taps);
+gboolean infer_taps_build(InferTaps *taps, const InferAxis *axis, gboolean columns, GError **error);
+void infer_taps_clear(InferTaps *taps);
 
 /**
  * InferRowOps: loops over one row, for one instruction set.
@@ -107,12 +105,11 @@ typedef struct {
 
 /** infer_row_ops: Returns: (nullable): the loops for the @index-th instruction set that this
  *  machine has, the best first; %NULL past the last. */
-const InferRowOps *
-infer_row_ops(guint index);
+const InferRowOps *infer_row_ops(guint index);
 
 /** infer_preprocess_frames: infer_cpu_preprocess() with the loops of a chosen instruction set. */
-gboolean
-infer_preprocess_frames(const InferRowOps *ops, const InferFrame *frames, guint n_frames,
-                        const InferPreprocess *pre, const InferImageTarget *target, GError **error);
+gboolean infer_preprocess_frames(const InferRowOps *ops, const InferFrame *frames, guint n_frames,
+                                 const InferPreprocess *pre, const InferImageTarget *target,
+                                 GError **error);
 
 G_END_DECLS

@@ -102,8 +102,9 @@ caffe_blob_array(const CaffeNet *net, const CaffeBlob *blob, const InferDims *di
   static const struct {
     gint32 raw;
     InferType type;
-  } raws[] = {
-      {RAW_DOUBLE, INFER_TYPE_DOUBLE}, {RAW_FLOAT, INFER_TYPE_FLOAT}, {RAW_FLOAT16, INFER_TYPE_FLOAT16}};
+  } raws[] = {{RAW_DOUBLE, INFER_TYPE_DOUBLE},
+              {RAW_FLOAT, INFER_TYPE_FLOAT},
+              {RAW_FLOAT16, INFER_TYPE_FLOAT16}};
   g_autoptr(GBytes) bytes = NULL;
   InferType type = INFER_TYPE_FLOAT;
 

@@ -22,9 +22,9 @@ node_name(CaffeLayer *layer)
 static gboolean
 foldable(const char *op)
 {
-  static const char *const ops[] = {"Reshape", "Concat", "Slice", "Split",     "Squeeze", "Transpose",
-                                    "Add",     "Mul",    "Sub",   "Div",       "Sqrt",    "Reciprocal",
-                                    "Neg",     "Tile",   "Cast",  "Unsqueeze", "Pow",     NULL};
+  static const char *const ops[] = {
+      "Reshape", "Concat", "Slice",      "Split", "Squeeze", "Transpose", "Add",       "Mul", "Sub",
+      "Div",     "Sqrt",   "Reciprocal", "Neg",   "Tile",    "Cast",      "Unsqueeze", "Pow", NULL};
   return g_strv_contains(ops, op);
 }
 
@@ -185,8 +185,8 @@ caffe_arity(const CaffeLayer *layer, guint min_in, guint max_in, guint n_out, GE
     return caffe_error(error, INFER_ERROR_MODEL, "it has %u bottoms, %u to %u are needed",
                        layer->n_in, min_in, max_in);
   }
-  return layer->n_out == n_out ||
-         caffe_error(error, INFER_ERROR_MODEL, "it has %u tops, %u are needed", layer->n_out, n_out);
+  return layer->n_out == n_out || caffe_error(error, INFER_ERROR_MODEL,
+                                              "it has %u tops, %u are needed", layer->n_out, n_out);
 }
 
 gboolean

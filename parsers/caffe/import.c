@@ -5,8 +5,9 @@
 #define MAX_NAMED 20
 
 static const CaffeOp *const families[] = {
-    caffe_ops_convolution, caffe_ops_pooling,   caffe_ops_pointwise, caffe_ops_norm, caffe_ops_shape,
-    caffe_ops_resize,      caffe_ops_detection, caffe_ops_region,    caffe_ops_recurrent,
+    caffe_ops_convolution, caffe_ops_pooling, caffe_ops_pointwise,
+    caffe_ops_norm,        caffe_ops_shape,   caffe_ops_resize,
+    caffe_ops_detection,   caffe_ops_region,  caffe_ops_recurrent,
 };
 
 static void
@@ -65,18 +66,13 @@ emit_op(CaffeImport *im, CaffeLayer *layer, GError **error)
   if (!find_bottoms(im, layer, &broken, error)) {
     return FALSE;
   }
-  if (!op) {
-    return caffe_error(error, INFER_ERROR_UNSUPPORTED, "this type of layer is not supported");
+  if (!op || !op->emit) {
+    return caffe_error(error, INFER_ERROR_UNSUPPORTED, "%s",
+                       op ? op->reason : "this type of layer is not supported");
   }
   if (broken) {
-    return TRUE;
-  }
-  if (im->detections) {
-    for (guint i = 0; i < layer->n_in; i++) {
-      if (!layer->in[i]) {
-        return caffe_error(error, INFER_ERROR_UNSUPPORTED, "it reads detections");
-      }
-    }
+    return im->problems->len > 0 ||
+           caffe_error(error, INFER_ERROR_UNSUPPORTED, "it reads what is not one tensor");
   }
   return op->emit(im, layer, error);
 }
@@ -86,11 +82,8 @@ emit_layer(CaffeImport *im, const CaffeDef *def)
 {
   g_autofree InferTensor **in = g_new0(InferTensor *, def->n_bottom + 1);
   g_autofree InferTensor **out = g_new0(InferTensor *, def->n_top + 1);
-  CaffeLayer layer = {.def = def,
-                      .n_in = (guint)def->n_bottom,
-                      .in = in,
-                      .n_out = (guint)def->n_top,
-                      .out = out};
+  CaffeLayer layer = {
+      .def = def, .n_in = (guint)def->n_bottom, .in = in, .n_out = (guint)def->n_top, .out = out};
   GError *error = NULL;
 
   if (!emit_op(im, &layer, &error)) {
@@ -122,7 +115,10 @@ mark_outputs(CaffeImport *im, GPtrArray *outputs, GError **error)
           infer_network_add_node(im->network, "Identity", NULL, &tensor, 1, NULL, 1, error);
       tensor = node ? node->outputs[0] : NULL;
     }
-    if (!tensor || !infer_network_mark_output(im->network, tensor, valid, error)) {
+    /* A layer in the place of the input itself: the name of the layer is left. */
+    InferTensor *other = infer_network_find_tensor(im->network, valid);
+    gboolean taken = other && other->is_input;
+    if (!tensor || !infer_network_mark_output(im->network, tensor, taken ? NULL : valid, error)) {
       return FALSE;
     }
   }
@@ -164,8 +160,8 @@ static InferNetwork *
 import(CaffeNet *net, CaffeNet *weights, const char *folder, const InferParseOptions *options,
        GError **error)
 {
-  g_auto(CaffeImport) im = {
-      .net = net, .weights = weights, .folder = folder, .options = options, .seed = 1};
+  g_auto(CaffeImport)
+      im = {.net = net, .weights = weights, .folder = folder, .options = options, .seed = 1};
   g_autoptr(GPtrArray) outputs = g_ptr_array_new();
 
   im.network = infer_network_new();

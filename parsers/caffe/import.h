@@ -11,13 +11,15 @@ typedef struct _CaffeLayer CaffeLayer;
 /**
  * CaffeOp:
  * @type: Caffe's type of layer
- * @emit: adds what the layer computes and sets its tops
+ * @emit: (nullable): adds what the layer computes and sets its tops
+ * @reason: (nullable): why there is no @emit
  *
  * A family's file has a table of these that ends with a NULL type.
  */
 typedef struct {
   const char *type;
   gboolean (*emit)(CaffeImport *im, CaffeLayer *layer, GError **error);
+  const char *reason;
 } CaffeOp;
 
 /** CaffeImport: a network that is being made. */
@@ -27,12 +29,12 @@ struct _CaffeImport {
   const InferParseOptions *options;
   InferNetwork *network;
   InferModelInfo *info;
-  const char *folder;      /* NULL where there is no file */
-  GPtrArray *layers;       /* CaffeDef, those of inference in order */
-  GHashTable *blobs;       /* name to InferTensor, as of the current layer */
-  GHashTable *weights_of;  /* name of a layer to its CaffeDef with weights */
-  GHashTable *ops;         /* type to CaffeOp */
-  GPtrArray *problems;     /* texts */
+  const char *folder;     /* NULL where there is no file */
+  GPtrArray *layers;      /* CaffeDef, those of inference in order */
+  GHashTable *blobs;      /* name to InferTensor, as of the current layer */
+  GHashTable *weights_of; /* name of a layer to its CaffeDef with weights */
+  GHashTable *ops;        /* type to CaffeOp */
+  GPtrArray *problems;    /* texts */
   gint problem_code;
   gint64 first_batch; /* what inputs say as their batch where it became a symbol, else 0 */
   gboolean detections;

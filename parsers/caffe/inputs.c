@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* Layers whose rows are not the images of a batch, or in other numbers: the batch stays as it is. */
+/* Layers whose rows are not the images of a batch, or in other numbers: the batch stays as it is.
+ */
 static gboolean
 fixes_batch(const CaffeImport *im)
 {
@@ -33,8 +34,8 @@ add_input(CaffeImport *im, const char *name, InferDims dims, GError **error)
     }
   }
   gboolean first = infer_network_get_n_inputs(im->network) == 0;
-  if (dims.n > 1 && (first ? (dims.d[0] == 1 || max > 0) && !fixes_batch(im)
-                           : im->first_batch == dims.d[0])) {
+  if (dims.n > 1 &&
+      (first ? (dims.d[0] == 1 || max > 0) && !fixes_batch(im) : im->first_batch == dims.d[0])) {
     im->first_batch = dims.d[0];
     dims.d[0] = infer_network_add_symbol(im->network, "batch", 1, 1, max ? max : 1024);
   }
@@ -122,7 +123,8 @@ data_dims(const CaffeDef *layer, InferDims *dims, GError **error)
                        "the size of its images is in a data set; put a layer of type Input with "
                        "input_param { shape { dim: ... } } in its place");
   }
-  *dims = INFER_DIMS(p && p->batch_size ? p->batch_size : 1, t && t->force_gray ? 1 : 3, crop, crop);
+  *dims =
+      INFER_DIMS(p && p->batch_size ? p->batch_size : 1, t && t->force_gray ? 1 : 3, crop, crop);
   return TRUE;
 }
 

@@ -2,8 +2,14 @@
 #include "import.h"
 
 static const WireRule mean_rules[] = {
-    {1, WIRE_KEEP},           {2, WIRE_KEEP}, {3, WIRE_KEEP},           {4, WIRE_KEEP},
-    {5, WIRE_CUT, NULL, 1005}, {7, WIRE_KEEP}, {8, WIRE_CUT, NULL, 1008}, {0},
+    {1, WIRE_KEEP},
+    {2, WIRE_KEEP},
+    {3, WIRE_KEEP},
+    {4, WIRE_KEEP},
+    {5, WIRE_CUT, NULL, 1005},
+    {7, WIRE_KEEP},
+    {8, WIRE_CUT, NULL, 1008},
+    {0},
 };
 
 InferArray *

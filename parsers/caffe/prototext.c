@@ -116,7 +116,8 @@ store_enum(Reader *reader, const ProtobufCFieldDescriptor *field, void *at, GErr
   TokenReader *in = &reader->in;
 
   if (in->kind == TOKEN_WORD) {
-    const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value_by_name(values, in->word);
+    const ProtobufCEnumValue *value =
+        protobuf_c_enum_descriptor_get_value_by_name(values, in->word);
     if (!value) {
       return token_error(in, error, "'%s' is no value of field '%s'", in->word, field->name);
     }
@@ -309,7 +310,8 @@ find_field(const ProtobufCMessage *message, const char *name)
       protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
   g_autofree char *other = field ? NULL : g_strconcat(name, "_", NULL);
 
-  return field ? field : protobuf_c_message_descriptor_get_field_by_name(message->descriptor, other);
+  return field ? field
+               : protobuf_c_message_descriptor_get_field_by_name(message->descriptor, other);
 }
 
 static gboolean

@@ -96,18 +96,23 @@ caffe_is_input(const char *type)
 static GPtrArray *
 loose_ends(CaffeImport *im)
 {
+  g_autoptr(GHashTable) last = g_hash_table_new(g_str_hash, g_str_equal);
   GPtrArray *names = g_ptr_array_new();
 
   for (guint i = 0; i < im->layers->len; i++) {
     const CaffeDef *layer = im->layers->pdata[i];
     for (gsize k = 0; k < layer->n_bottom; k++) {
-      guint at = 0;
-      if (g_ptr_array_find_with_equal_func(names, layer->bottom[k], g_str_equal, &at)) {
-        g_ptr_array_remove_index(names, at);
-      }
+      g_hash_table_remove(last, layer->bottom[k]);
     }
     for (gsize k = 0; k < layer->n_top && !caffe_is_input(layer->type); k++) {
-      if (!g_ptr_array_find_with_equal_func(names, layer->top[k], g_str_equal, NULL)) {
+      g_hash_table_insert(last, layer->top[k], (gpointer)layer);
+    }
+  }
+  for (guint i = 0; i < im->layers->len; i++) {
+    const CaffeDef *layer = im->layers->pdata[i];
+    for (gsize k = 0; k < layer->n_top; k++) {
+      if (g_hash_table_lookup(last, layer->top[k]) == layer) {
+        g_hash_table_remove(last, layer->top[k]);
         g_ptr_array_add(names, layer->top[k]);
       }
     }
@@ -120,6 +125,7 @@ static void
 prune(CaffeImport *im, GPtrArray *outputs)
 {
   g_autoptr(GHashTable) needed = g_hash_table_new(g_str_hash, g_str_equal);
+  GPtrArray *kept = g_ptr_array_new();
 
   for (guint i = 0; i < outputs->len; i++) {
     g_hash_table_add(needed, outputs->pdata[i]);
@@ -131,13 +137,20 @@ prune(CaffeImport *im, GPtrArray *outputs)
       wanted = g_hash_table_remove(needed, layer->top[k]) || wanted;
     }
     if (!wanted && !caffe_is_input(layer->type)) {
-      g_ptr_array_remove_index(im->layers, i);
       continue;
     }
+    g_ptr_array_insert(kept, -1, (gpointer)layer);
     for (gsize k = 0; k < layer->n_bottom; k++) {
       g_hash_table_add(needed, layer->bottom[k]);
     }
   }
+  for (guint i = 0; i < kept->len / 2; i++) {
+    gpointer swap = kept->pdata[i];
+    kept->pdata[i] = kept->pdata[kept->len - 1 - i];
+    kept->pdata[kept->len - 1 - i] = swap;
+  }
+  g_ptr_array_unref(im->layers);
+  im->layers = kept;
 }
 
 gboolean
@@ -164,7 +177,8 @@ caffe_select(CaffeImport *im, GPtrArray *outputs, GError **error)
     g_ptr_array_extend(outputs, ends, NULL, NULL);
   }
   if (outputs->len == 0) {
-    return caffe_error(error, INFER_ERROR_MODEL, "the net has no layer whose top could be an output");
+    return caffe_error(error, INFER_ERROR_MODEL,
+                       "the net has no layer whose top could be an output");
   }
   prune(im, outputs);
   return TRUE;

@@ -11,17 +11,46 @@ typedef InferCaffe__V1LayerParameter V1;
 typedef InferCaffe__V0LayerParameter V0;
 
 static const char *const v1_types[] = {
-    NULL,           "Accuracy",      "BNLL",          "Concat",
-    "Convolution",  "Data",          "Dropout",       "EuclideanLoss",
-    "Flatten",      "HDF5Data",      "HDF5Output",    "Im2col",
-    "ImageData",    "InfogainLoss",  "InnerProduct",  "LRN",
-    "MultinomialLogisticLoss",       "Pooling",       "ReLU",
-    "Sigmoid",      "Softmax",       "SoftmaxWithLoss", "Split",
-    "TanH",         "WindowData",    "Eltwise",       "Power",
-    "SigmoidCrossEntropyLoss",       "HingeLoss",     "MemoryData",
-    "ArgMax",       "Threshold",     "DummyData",     "Slice",
-    "MVN",          "AbsVal",        "Silence",       "ContrastiveLoss",
-    "Exp",          "Deconvolution",
+    NULL,
+    "Accuracy",
+    "BNLL",
+    "Concat",
+    "Convolution",
+    "Data",
+    "Dropout",
+    "EuclideanLoss",
+    "Flatten",
+    "HDF5Data",
+    "HDF5Output",
+    "Im2col",
+    "ImageData",
+    "InfogainLoss",
+    "InnerProduct",
+    "LRN",
+    "MultinomialLogisticLoss",
+    "Pooling",
+    "ReLU",
+    "Sigmoid",
+    "Softmax",
+    "SoftmaxWithLoss",
+    "Split",
+    "TanH",
+    "WindowData",
+    "Eltwise",
+    "Power",
+    "SigmoidCrossEntropyLoss",
+    "HingeLoss",
+    "MemoryData",
+    "ArgMax",
+    "Threshold",
+    "DummyData",
+    "Slice",
+    "MVN",
+    "AbsVal",
+    "Silence",
+    "ContrastiveLoss",
+    "Exp",
+    "Deconvolution",
 };
 
 static const struct {
@@ -224,8 +253,7 @@ upgrade_old(CaffeNet *net, const V1 *v1, GError **error)
   CaffeDef *layer = new_layer(net);
 
   /* A type from a binary file may be any number. */
-  if (!v1->layer && v1->has_type &&
-      (v1->type < 0 || (gsize)v1->type >= G_N_ELEMENTS(v1_types))) {
+  if (!v1->layer && v1->has_type && (v1->type < 0 || (gsize)v1->type >= G_N_ELEMENTS(v1_types))) {
     return caffe_error(error, INFER_ERROR_MODEL, "layer '%s' has the unknown type %d",
                        v1->name ? v1->name : "", v1->type);
   }

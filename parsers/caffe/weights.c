@@ -81,7 +81,8 @@ caffe_fill(CaffeImport *im, InferArray *array, const InferCaffe__FillerParameter
            CaffeDefault fallback, GError **error)
 {
   gsize n = (gsize)infer_array_count(array), first = MIN(n, PERIOD);
-  Draw draw = {FALSE, 0, sqrt(3 / fan(array, INFER_CAFFE__FILLER_PARAMETER__VARIANCE_NORM__FAN_IN))};
+  Draw draw = {FALSE, 0,
+               sqrt(3 / fan(array, INFER_CAFFE__FILLER_PARAMETER__VARIANCE_NORM__FAN_IN))};
   float *to = array->data;
 
   if (fallback != CAFFE_SPREAD) {
@@ -126,9 +127,8 @@ random_weights(CaffeImport *im, const InferDims *dims, const InferCaffe__FillerP
 static const CaffeBlob *
 find_blob(const CaffeImport *im, const CaffeLayer *layer, guint index)
 {
-  const CaffeDef *def = layer->def->name
-                            ? g_hash_table_lookup(im->weights_of, layer->def->name)
-                            : NULL;
+  const CaffeDef *def =
+      layer->def->name ? g_hash_table_lookup(im->weights_of, layer->def->name) : NULL;
 
   return def && index < def->n_blobs ? def->blobs[index] : NULL;
 }
@@ -173,8 +173,8 @@ caffe_weight_tensor(CaffeImport *im, const CaffeLayer *layer, guint index, const
                     GError **error)
 {
   g_autoptr(InferArray) array = caffe_weights(im, layer, index, dims, filler, fallback, error);
-  g_autofree char *name = g_strdup_printf("%s/weights%u", layer->def->name ? layer->def->name : "",
-                                          index);
+  g_autofree char *name =
+      g_strdup_printf("%s/weights%u", layer->def->name ? layer->def->name : "", index);
 
   return array ? infer_network_add_constant(im->network, name, array) : NULL;
 }

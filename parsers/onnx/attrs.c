@@ -41,8 +41,7 @@ string_list(const InferOnnx__Attr *attr)
 
   g_variant_builder_init(&builder, G_VARIANT_TYPE("as"));
   for (gsize i = 0; i < attr->n_strings; i++) {
-    g_variant_builder_add_value(&builder,
-                                g_variant_new_take_string(onnx_text(&attr->strings[i])));
+    g_variant_builder_add_value(&builder, g_variant_new_take_string(onnx_text(&attr->strings[i])));
   }
   return g_variant_builder_end(&builder);
 }
@@ -101,8 +100,7 @@ onnx_collect_attrs(OnnxCall *call, GError **error)
       return onnx_error(error, INFER_ERROR_MODEL, "an attribute has no name");
     }
     if (!g_hash_table_insert(call->attrs, named->name, (gpointer)attr)) {
-      return onnx_error(error, INFER_ERROR_MODEL, "the attribute '%s' is given twice",
-                        named->name);
+      return onnx_error(error, INFER_ERROR_MODEL, "the attribute '%s' is given twice", named->name);
     }
     GVariant *value = attr_variant(attr);
     if (value) {
@@ -157,8 +155,7 @@ onnx_string(const OnnxCall *call, const char *name, const char *fallback)
 gint64 *
 onnx_ints(const OnnxCall *call, const char *name, gsize *n)
 {
-  g_autoptr(GVariant) value =
-      g_variant_dict_lookup_value(call->dict, name, G_VARIANT_TYPE("ax"));
+  g_autoptr(GVariant) value = g_variant_dict_lookup_value(call->dict, name, G_VARIANT_TYPE("ax"));
 
   *n = 0;
   if (!value) {

@@ -95,11 +95,10 @@ constant_of_shape(OnnxImport *im, OnnxCall *call, GError **error)
   if (!narrow) {
     return TRUE;
   }
-  InferTensor *filled = onnx_add1(im, call, "float", "ConstantOfShape",
-                                  g_variant_dict_end(call->dict), shape, error);
+  InferTensor *filled =
+      onnx_add1(im, call, "float", "ConstantOfShape", g_variant_dict_end(call->dict), shape, error);
   GVariant *attrs = infer_attrs_new("to", 'i', (gint64)array->type, NULL);
-  return filled &&
-         onnx_out(im, call, 0, onnx_add1(im, call, NULL, "Cast", attrs, filled, error));
+  return filled && onnx_out(im, call, 0, onnx_add1(im, call, NULL, "Cast", attrs, filled, error));
 }
 
 /* A value passes through: sequences and optionals as they are. */

@@ -313,8 +313,8 @@ bind_inputs(OnnxScope *scope, const InferOnnx__Graph *graph, OnnxValue *const *i
 }
 
 GPtrArray *
-onnx_inline(OnnxImport *im, const OnnxCall *call, const InferOnnx__Graph *graph,
-            const char *suffix, OnnxValue *const *inputs, guint n_inputs, GError **error)
+onnx_inline(OnnxImport *im, const OnnxCall *call, const InferOnnx__Graph *graph, const char *suffix,
+            OnnxValue *const *inputs, guint n_inputs, GError **error)
 {
   g_autofree char *prefix = g_strdup_printf("%s/%s/", call->name, suffix);
   g_autoptr(OnnxScope) scope = onnx_scope_new(call->scope, prefix);
@@ -327,8 +327,8 @@ onnx_inline(OnnxImport *im, const OnnxCall *call, const InferOnnx__Graph *graph,
   g_ptr_array_add(wanted, NULL);
   if (!bind_inputs(scope, graph, inputs, n_inputs, error) ||
       !onnx_import_initializers(im, scope, graph, error) ||
-      !onnx_import_nodes(im, scope, graph->node, graph->n_node,
-                         (const char *const *)wanted->pdata, error)) {
+      !onnx_import_nodes(im, scope, graph->node, graph->n_node, (const char *const *)wanted->pdata,
+                         error)) {
     return NULL;
   }
   for (guint i = 0; i + 1 < wanted->len; i++) {

@@ -50,8 +50,7 @@ prelu_slope(OnnxImport *im, OnnxCall *call, GError **error)
   if (!x || !slope || slope->dims.n != 1 || x->dims.n < 3 || slope->dims.d[0] == 1) {
     return TRUE;
   }
-  InferTensor *spread =
-      onnx_unsqueeze(im, call, "slope", slope, axes, (gsize)x->dims.n - 2, error);
+  InferTensor *spread = onnx_unsqueeze(im, call, "slope", slope, axes, (gsize)x->dims.n - 2, error);
   onnx_set_in(call, 1, spread);
   return spread != NULL;
 }
@@ -72,8 +71,7 @@ move_scalar(OnnxImport *im, OnnxCall *call, const char *name, guint index, GErro
     return FALSE;
   }
   if (onnx_has(call, name)) {
-    onnx_set_in(call, index,
-                onnx_const_scalar(im, call, name, x->type, onnx_float(call, name, 0)));
+    onnx_set_in(call, index, onnx_const_scalar(im, call, name, x->type, onnx_float(call, name, 0)));
     onnx_drop(call, name);
   }
   return TRUE;
@@ -96,10 +94,9 @@ selu_defaults(OnnxImport *im, OnnxCall *call, GError **error)
 static gboolean
 cast_name(OnnxImport *im, OnnxCall *call, GError **error)
 {
-  static const char *const names[] = {"UNDEFINED", "FLOAT",  "UINT8",   "INT8",  "UINT16",
-                                      "INT16",     "INT32",  "INT64",   "STRING", "BOOL",
-                                      "FLOAT16",   "DOUBLE", "UINT32",  "UINT64", "COMPLEX64",
-                                      "COMPLEX128"};
+  static const char *const names[] = {
+      "UNDEFINED", "FLOAT", "UINT8",   "INT8",   "UINT16", "INT16",  "INT32",     "INT64",
+      "STRING",    "BOOL",  "FLOAT16", "DOUBLE", "UINT32", "UINT64", "COMPLEX64", "COMPLEX128"};
   g_autofree char *text = onnx_string(call, "to", NULL);
 
   if (!text) {
@@ -188,36 +185,20 @@ softmax_flat(OnnxImport *im, OnnxCall *call, GError **error)
 }
 
 const OnnxRule onnx_rules_math[] = {
-    {"Add", 7, broadcast_at_axis},
-    {"Sub", 7, broadcast_at_axis},
-    {"Mul", 7, broadcast_at_axis},
-    {"Div", 7, broadcast_at_axis},
-    {"Pow", 7, broadcast_at_axis},
-    {"And", 7, broadcast_at_axis},
-    {"Or", 7, broadcast_at_axis},
-    {"Xor", 7, broadcast_at_axis},
-    {"Equal", 7, broadcast_at_axis},
-    {"Greater", 7, broadcast_at_axis},
-    {"Less", 7, broadcast_at_axis},
-    {"PRelu", 7, prelu_slope},
-    {"Gemm", 7, gemm_broadcast},
-    {"Clip", 11, clip_bounds},
-    {"Selu", 6, selu_defaults},
-    {"Cast", 6, cast_name},
-    {"Cast", 0, cast_rounding},
-    {"CastLike", 0, cast_rounding},
-    {"ReduceSum", 13, reduce_axes},
-    {"ReduceMean", 18, reduce_axes},
-    {"ReduceMax", 18, reduce_axes},
-    {"ReduceMin", 18, reduce_axes},
-    {"ReduceProd", 18, reduce_axes},
-    {"ReduceL1", 18, reduce_axes},
-    {"ReduceL2", 18, reduce_axes},
-    {"ReduceLogSum", 18, reduce_axes},
-    {"ReduceLogSumExp", 18, reduce_axes},
-    {"ReduceSumSquare", 18, reduce_axes},
-    {"Softmax", 13, softmax_flat},
-    {"LogSoftmax", 13, softmax_flat},
-    {"Hardmax", 13, softmax_flat},
-    {NULL, 0, NULL},
+    {"Add", 7, broadcast_at_axis},        {"Sub", 7, broadcast_at_axis},
+    {"Mul", 7, broadcast_at_axis},        {"Div", 7, broadcast_at_axis},
+    {"Pow", 7, broadcast_at_axis},        {"And", 7, broadcast_at_axis},
+    {"Or", 7, broadcast_at_axis},         {"Xor", 7, broadcast_at_axis},
+    {"Equal", 7, broadcast_at_axis},      {"Greater", 7, broadcast_at_axis},
+    {"Less", 7, broadcast_at_axis},       {"PRelu", 7, prelu_slope},
+    {"Gemm", 7, gemm_broadcast},          {"Clip", 11, clip_bounds},
+    {"Selu", 6, selu_defaults},           {"Cast", 6, cast_name},
+    {"Cast", 0, cast_rounding},           {"CastLike", 0, cast_rounding},
+    {"ReduceSum", 13, reduce_axes},       {"ReduceMean", 18, reduce_axes},
+    {"ReduceMax", 18, reduce_axes},       {"ReduceMin", 18, reduce_axes},
+    {"ReduceProd", 18, reduce_axes},      {"ReduceL1", 18, reduce_axes},
+    {"ReduceL2", 18, reduce_axes},        {"ReduceLogSum", 18, reduce_axes},
+    {"ReduceLogSumExp", 18, reduce_axes}, {"ReduceSumSquare", 18, reduce_axes},
+    {"Softmax", 13, softmax_flat},        {"LogSoftmax", 13, softmax_flat},
+    {"Hardmax", 13, softmax_flat},        {NULL, 0, NULL},
 };

@@ -3,9 +3,18 @@
 
 /* The fields that are read, see onnx.proto. Graphs are in attributes of nodes of graphs. */
 static const WireRule node_rules[8];
-#define KEEP(field) {(field), WIRE_KEEP, NULL, 0}
-#define SUB(field, rules) {(field), WIRE_MESSAGE, (rules), 0}
-#define END {0, WIRE_KEEP, NULL, 0}
+#define KEEP(field)                                                                                \
+  {                                                                                                \
+    (field), WIRE_KEEP, NULL, 0                                                                    \
+  }
+#define SUB(field, rules)                                                                          \
+  {                                                                                                \
+    (field), WIRE_MESSAGE, (rules), 0                                                              \
+  }
+#define END                                                                                        \
+  {                                                                                                \
+    0, WIRE_KEEP, NULL, 0                                                                          \
+  }
 
 static const WireRule entry_rules[] = {KEEP(1), KEEP(2), END};
 static const WireRule tensor_rules[] = {
@@ -27,16 +36,31 @@ static const WireRule sparse_rules[] = {SUB(1, tensor_rules), SUB(2, tensor_rule
 static const WireRule dim_rules[] = {KEEP(1), KEEP(2), END};
 static const WireRule shape_rules[] = {SUB(1, dim_rules), END};
 static const WireRule tensor_type_rules[] = {KEEP(1), SUB(2, shape_rules), END};
-static const WireRule type_rules[] = {SUB(1, tensor_type_rules), KEEP(4), KEEP(5), KEEP(8),
-                                      KEEP(9),                   END};
+static const WireRule type_rules[] = {
+    SUB(1, tensor_type_rules), KEEP(4), KEEP(5), KEEP(8), KEEP(9), END};
 static const WireRule value_rules[] = {KEEP(1), SUB(2, type_rules), END};
 static const WireRule graph_rules[] = {
-    SUB(1, node_rules),   KEEP(2), SUB(5, tensor_rules), SUB(11, value_rules),
-    SUB(12, value_rules), SUB(15, sparse_rules), END,
+    SUB(1, node_rules),
+    KEEP(2),
+    SUB(5, tensor_rules),
+    SUB(11, value_rules),
+    SUB(12, value_rules),
+    SUB(15, sparse_rules),
+    END,
 };
 static const WireRule attr_rules[] = {
-    KEEP(1), KEEP(2), KEEP(3),  KEEP(4),  SUB(5, tensor_rules),  SUB(6, graph_rules),
-    KEEP(7), KEEP(8), KEEP(9),  KEEP(20), KEEP(21),              SUB(22, sparse_rules),
+    KEEP(1),
+    KEEP(2),
+    KEEP(3),
+    KEEP(4),
+    SUB(5, tensor_rules),
+    SUB(6, graph_rules),
+    KEEP(7),
+    KEEP(8),
+    KEEP(9),
+    KEEP(20),
+    KEEP(21),
+    SUB(22, sparse_rules),
     END,
 };
 static const WireRule node_rules[] = {
@@ -44,8 +68,16 @@ static const WireRule node_rules[] = {
 };
 static const WireRule opset_rules[] = {KEEP(1), KEEP(2), END};
 static const WireRule function_rules[] = {
-    KEEP(1), KEEP(4), KEEP(5), KEEP(6), SUB(7, node_rules), SUB(9, opset_rules),
-    KEEP(10), SUB(11, attr_rules), KEEP(13), END,
+    KEEP(1),
+    KEEP(4),
+    KEEP(5),
+    KEEP(6),
+    SUB(7, node_rules),
+    SUB(9, opset_rules),
+    KEEP(10),
+    SUB(11, attr_rules),
+    KEEP(13),
+    END,
 };
 static const WireRule model_rules[] = {
     KEEP(1), SUB(7, graph_rules), SUB(8, opset_rules), SUB(25, function_rules), END,

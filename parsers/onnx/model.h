@@ -41,7 +41,8 @@ InferArray *onnx_tensor_array(OnnxModel *model, const InferOnnx__Tensor *tensor,
 /** onnx_sparse_array: the same of a SparseTensorProto, zeros filled in. */
 InferArray *onnx_sparse_array(OnnxModel *model, const InferOnnx__SparseTensor *sparse,
                               GError **error);
-/** onnx_external_bytes: Returns: (transfer full) (nullable): what a tensor's external_data names. */
+/** onnx_external_bytes: Returns: (transfer full) (nullable): what a tensor's external_data names.
+ */
 GBytes *onnx_external_bytes(OnnxModel *model, const InferOnnx__Tensor *tensor, GError **error);
 
 /** onnx_type: Returns: ONNX's number of an element type as ours, UNDEFINED where there is none. */
@@ -53,7 +54,6 @@ char *onnx_text(const ProtobufCBinaryData *bytes);
 char *onnx_valid(const char *text);
 
 /** onnx_error: Returns: FALSE, with an error. */
-gboolean onnx_error(GError **error, InferError code, const char *format, ...)
-    G_GNUC_PRINTF(3, 4);
+gboolean onnx_error(GError **error, InferError code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
 G_END_DECLS

@@ -60,9 +60,10 @@ grid_sample(OnnxImport *im, OnnxCall *call, GError **error)
 {
   g_autofree char *mode = onnx_string(call, "mode", "bilinear");
 
-  onnx_set_string(call, "mode", g_str_equal(mode, "bilinear")  ? "linear"
-                                : g_str_equal(mode, "bicubic") ? "cubic"
-                                                               : mode);
+  onnx_set_string(call, "mode",
+                  g_str_equal(mode, "bilinear")  ? "linear"
+                  : g_str_equal(mode, "bicubic") ? "cubic"
+                                                 : mode);
   return TRUE;
 }
 
@@ -97,8 +98,8 @@ group_normalization(OnnxImport *im, OnnxCall *call, GError **error)
   }
   for (guint i = 1; i <= 2; i++) {
     InferTensor *input = onnx_require(call, i, error);
-    input = input ? spread_group(im, call, i == 1 ? "scale" : "bias", input,
-                                 x->dims.d[1] / groups, error)
+    input = input ? spread_group(im, call, i == 1 ? "scale" : "bias", input, x->dims.d[1] / groups,
+                                 error)
                   : NULL;
     if (!input) {
       return FALSE;
@@ -133,7 +134,32 @@ mean_variance(OnnxImport *im, OnnxCall *call, GError **error)
   return TRUE;
 }
 
+/* A name that optimizers write without a domain. */
+static gboolean
+simplified(OnnxImport *im, OnnxCall *call, GError **error)
+{
+  call->op = "RMSNormalization";
+  call->n_outputs = MIN(call->n_outputs, 1);
+  return TRUE;
+}
+
+static gboolean
+swiglu(OnnxImport *im, OnnxCall *call, GError **error)
+{
+  InferTensor *gate = onnx_require(call, 0, error);
+  InferTensor *x = gate ? onnx_require(call, 1, error) : NULL;
+  GVariant *attrs = infer_attrs_new("alpha", 'f', onnx_float(call, "alpha", 1), NULL);
+  InferTensor *open = x ? onnx_add1(im, call, "gate", "Swish", attrs, gate, error) : NULL;
+
+  if (!x) {
+    g_variant_unref(g_variant_ref_sink(attrs));
+  }
+  return open && onnx_out(im, call, 0, onnx_add2(im, call, NULL, "Mul", NULL, open, x, error));
+}
+
 const OnnxRule onnx_rules_nn[] = {
+    {"SwiGLU", 0, swiglu},
+    {"SimplifiedLayerNormalization", 0, simplified},
     {"BatchNormalization", 14, batch_normalization},
     {"Dropout", 12, dropout},
     {"LpPool", 2, lp_exponent},

@@ -92,10 +92,9 @@ void
 onnx_problem(OnnxImport *im, const OnnxScope *scope, const InferOnnx__Node *node, GError *error)
 {
   const char *domain = domain_of(node);
-  g_autofree char *name =
-      onnx_valid(node->name && node->name[0] ? node->name
-                 : node->n_output            ? node->output[0]
-                                             : "");
+  g_autofree char *name = onnx_valid(node->name && node->name[0] ? node->name
+                                     : node->n_output            ? node->output[0]
+                                                                 : "");
 
   if (g_hash_table_add(im->named, (gpointer)node)) {
     if (im->problems->len == 0) {
@@ -152,8 +151,9 @@ static void
 init_call(OnnxCall *call)
 {
   const InferOnnx__Node *def = call->def;
-  g_autofree char *name =
-      onnx_valid(def->name && def->name[0] ? def->name : def->n_output ? def->output[0] : "node");
+  g_autofree char *name = onnx_valid(def->name && def->name[0] ? def->name
+                                     : def->n_output           ? def->output[0]
+                                                               : "node");
 
   call->op = def->op_type;
   call->domain = domain_of(def);

@@ -90,9 +90,8 @@ input_dims(OnnxImport *im, const char *name, const InferOnnx__Shape *shape, Infe
       return onnx_error(error, INFER_ERROR_MODEL, "input '%s': dimension %d is %" G_GINT64_FORMAT,
                         name, i, (gint64)dim->dim_value);
     }
-    dims->d[i] = dim->has_dim_value && dim->dim_value >= 0
-                     ? dim->dim_value
-                     : open_dim(im, name, param, i, dims->n);
+    dims->d[i] = dim->has_dim_value && dim->dim_value >= 0 ? dim->dim_value
+                                                           : open_dim(im, name, param, i, dims->n);
   }
   return TRUE;
 }
@@ -107,7 +106,7 @@ add_input(OnnxImport *im, OnnxScope *scope, const InferOnnx__ValueInfo *info, In
 
   if (!type) {
     return onnx_error(error, INFER_ERROR_UNSUPPORTED, "input '%s' is %s, not a tensor", name,
-                      !info->type                      ? "of no type"
+                      !info->type                     ? "of no type"
                       : info->type->has_sequence_type ? "a sequence"
                       : info->type->has_optional_type ? "an optional"
                       : info->type->has_map_type      ? "a map"
@@ -115,9 +114,9 @@ add_input(OnnxImport *im, OnnxScope *scope, const InferOnnx__ValueInfo *info, In
   }
   InferType element = onnx_type(type->has_elem_type ? type->elem_type : 0);
   if (element == INFER_TYPE_UNDEFINED || element == INFER_TYPE_STRING) {
-    return onnx_error(error, INFER_ERROR_UNSUPPORTED, "input '%s': the element type %s (%d) is not supported",
-                      name, element == INFER_TYPE_STRING ? "string" : "unknown",
-                      type->elem_type);
+    return onnx_error(error, INFER_ERROR_UNSUPPORTED,
+                      "input '%s': the element type %s (%d) is not supported", name,
+                      element == INFER_TYPE_STRING ? "string" : "unknown", type->elem_type);
   }
   if (!name[0]) {
     return onnx_error(error, INFER_ERROR_MODEL, "an input has no name");
@@ -223,10 +222,9 @@ import_graph(OnnxImport *im, OnnxScope *scope, GError **error)
   if (wanted->len < 2) {
     return onnx_error(error, INFER_ERROR_MODEL, "the graph has no output");
   }
-  if (!all_inputs(im, scope, graph, error) ||
-      !onnx_import_initializers(im, scope, graph, error) ||
-      !onnx_import_nodes(im, scope, graph->node, graph->n_node,
-                         (const char *const *)wanted->pdata, error)) {
+  if (!all_inputs(im, scope, graph, error) || !onnx_import_initializers(im, scope, graph, error) ||
+      !onnx_import_nodes(im, scope, graph->node, graph->n_node, (const char *const *)wanted->pdata,
+                         error)) {
     return FALSE;
   }
   for (guint i = 0; i + 1 < wanted->len; i++) {

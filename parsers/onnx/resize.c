@@ -15,6 +15,7 @@ as_asymmetric(OnnxImport *im, OnnxCall *call, InferTensor *scales)
     smaller = smaller || infer_array_get_double(known, i) < 1;
   }
   call->op = "Resize";
+  g_ptr_array_set_size(call->in, 1);
   onnx_set_string(call, "mode", g_str_equal(mode, "bilinear") ? "linear" : mode);
   onnx_set_string(call, "coordinate_transformation_mode", "asymmetric");
   onnx_set_string(call, "nearest_mode", smaller ? "ceil" : "floor");
@@ -87,8 +88,9 @@ resize_empty(OnnxImport *im, OnnxCall *call, GError **error)
 }
 
 const OnnxRule onnx_rules_resize[] = {
-    {"Upsample", 0, upsample},
+    /* In this order: what Upsample becomes is no Resize of its own opset. */
     {"Resize", 11, resize_10},
     {"Resize", 0, resize_empty},
+    {"Upsample", 0, upsample},
     {NULL, 0, NULL},
 };

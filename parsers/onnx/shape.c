@@ -46,7 +46,8 @@ pad_inputs(OnnxImport *im, OnnxCall *call, GError **error)
   move_ints(im, call, "paddings", 1);
   move_ints(im, call, "pads", 1);
   if (onnx_has(call, "value")) {
-    onnx_set_in(call, 2, onnx_const_scalar(im, call, "value", x->type, onnx_float(call, "value", 0)));
+    onnx_set_in(call, 2,
+                onnx_const_scalar(im, call, "value", x->type, onnx_float(call, "value", 0)));
     onnx_drop(call, "value");
   }
   return TRUE;
@@ -95,8 +96,7 @@ tile_axis(OnnxImport *im, OnnxCall *call, GError **error)
   g_autoptr(InferArray) at = axis ? onnx_known(axis) : NULL;
   gint64 repeats[INFER_MAX_DIMS] = {1, 1, 1, 1, 1, 1, 1, 1};
 
-  if (!x || !n || !at || infer_array_count(n) != 1 || infer_array_count(at) != 1 ||
-      x->dims.n < 1) {
+  if (!x || !n || !at || infer_array_count(n) != 1 || infer_array_count(at) != 1 || x->dims.n < 1) {
     return onnx_error(error, INFER_ERROR_UNSUPPORTED,
                       "tiles and axis have to be constants, and the rank known");
   }
@@ -120,8 +120,9 @@ scatter(OnnxImport *im, OnnxCall *call, GError **error)
 static gboolean
 dft_axis(OnnxImport *im, OnnxCall *call, GError **error)
 {
-  onnx_set_in(call, 2,
-              onnx_const_scalar(im, call, "axis", INFER_TYPE_INT64, (double)onnx_int(call, "axis", 1)));
+  onnx_set_in(
+      call, 2,
+      onnx_const_scalar(im, call, "axis", INFER_TYPE_INT64, (double)onnx_int(call, "axis", 1)));
   onnx_drop(call, "axis");
   return TRUE;
 }

@@ -35,9 +35,9 @@ read_dims(const int64_t *values, gsize n, InferDims *dims, GError **error)
 
 typedef struct {
   gconstpointer data;
-  gsize n;          /* how many are given */
-  gsize size;       /* bytes of one */
-  gsize per_number; /* elements in one */
+  gsize n;           /* how many are given */
+  gsize size;        /* bytes of one */
+  gsize per_number;  /* elements in one */
   gsize per_element; /* numbers for one */
 } Field;
 

@@ -105,8 +105,8 @@ read_tensors(const char *folder, const char *kind, GError **error)
 
 /* --- comparing --- */
 
-static gboolean
-differ(GError **error, const char *name, const char *format, ...) G_GNUC_PRINTF(3, 4);
+static gboolean differ(GError **error, const char *name, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 
 static gboolean
 differ(GError **error, const char *name, const char *format, ...)
@@ -303,9 +303,9 @@ run_device(Run *run, InferNetwork *network, GPtrArray *inputs, GError **error)
 static gboolean
 draws_numbers(InferNetwork *network)
 {
-  static const char *const random[] = {"Bernoulli",        "Multinomial",  "RandomNormal",
-                                       "RandomNormalLike", "RandomUniform", "RandomUniformLike",
-                                       NULL};
+  static const char *const random[] = {
+      "Bernoulli",         "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
+      "RandomUniformLike", NULL};
   for (guint i = 0; i < infer_network_get_n_nodes(network); i++) {
     const InferNode *node = infer_network_get_node(network, i);
     const char *op = infer_node_get_op_name(node);
@@ -342,8 +342,8 @@ check_set(Run *run, InferNetwork *network, const char *folder, const char *set, 
   if (inputs == NULL)
     return FALSE;
   gboolean reference = run->reference || depends_on_data(network);
-  g_autoptr(GPtrArray) have = reference ? run_reference(network, inputs, error)
-                                        : run_device(run, network, inputs, error);
+  g_autoptr(GPtrArray) have =
+      reference ? run_reference(network, inputs, error) : run_device(run, network, inputs, error);
   if (have == NULL)
     return FALSE;
   for (guint i = 0; i < want->len; i++) {

@@ -35,12 +35,14 @@ run(InferNetwork *network, const float *input, gsize n)
   g_assert_no_error(error);
   infer_context_run(context, &error);
   g_assert_no_error(error);
-  GBytes *out = infer_context_get_output_bytes(context, infer_network_get_output(network, 0)->name, &error);
+  GBytes *out =
+      infer_context_get_output_bytes(context, infer_network_get_output(network, 0)->name, &error);
   g_assert_no_error(error);
   return out;
 }
 
-#define INPUT(dims) "layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: [" dims "] } } }\n"
+#define INPUT(dims)                                                                                \
+  "layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: [" dims "] } } }\n"
 
 static void
 check_layer(const char *text, const float *in, gsize n_in, const float *want, gsize n)
@@ -66,14 +68,18 @@ test_pointwise(void)
   const float leaky[4] = {-0.2f, -0.1f, 0.5f, 3}, power[4] = {9, 4, 0.25f, 4};
   const float sum[4] = {-2, -1, 0.5f, 3}, exps[4] = {0.25f, 0.5f, sqrtf(2), 8};
 
-  check_layer(INPUT("1,4") "layer { name: 'y' type: 'ReLU' bottom: 'x' top: 'x' relu_param { negative_slope: 0.1 } }",
+  check_layer(INPUT("1,4") "layer { name: 'y' type: 'ReLU' bottom: 'x' top: 'x' relu_param { "
+                           "negative_slope: 0.1 } }",
               line, 4, leaky, 4);
-  check_layer(INPUT("1,4") "layer { name: 'y' type: 'Power' bottom: 'x' top: 'y' power_param { power: 2 shift: -1 } }",
+  check_layer(INPUT("1,4") "layer { name: 'y' type: 'Power' bottom: 'x' top: 'y' power_param { "
+                           "power: 2 shift: -1 } }",
               line, 4, power, 4);
-  check_layer(INPUT("1,4") "layer { name: 'y' type: 'Eltwise' bottom: 'x' bottom: 'x' top: 'y' eltwise_param { coeff: 2 coeff: -1 } }",
+  check_layer(INPUT("1,4") "layer { name: 'y' type: 'Eltwise' bottom: 'x' bottom: 'x' top: 'y' "
+                           "eltwise_param { coeff: 2 coeff: -1 } }",
               line, 4, sum, 4);
-  check_layer(INPUT("1,4") "layer { name: 'y' type: 'Exp' bottom: 'x' top: 'y' exp_param { base: 2 } }",
-              line, 4, exps, 4);
+  check_layer(
+      INPUT("1,4") "layer { name: 'y' type: 'Exp' bottom: 'x' top: 'y' exp_param { base: 2 } }",
+      line, 4, exps, 4);
 }
 
 /* Rounding up: a window of 2 by 2 at the border has what is left; the mean counts the padding. */
@@ -84,11 +90,14 @@ test_pooling(void)
   const float max[4] = {5, 6, 8, 9}, mean[4] = {3, 4.5f, 7.5f, 9};
   const float padded[4] = {1 / 4.f, 5 / 4.f, 11 / 4.f, 28 / 4.f};
 
-  check_layer(INPUT("1,1,3,3") "layer { name: 'y' type: 'Pooling' bottom: 'x' top: 'y' pooling_param { kernel_size: 2 stride: 2 } }",
+  check_layer(INPUT("1,1,3,3") "layer { name: 'y' type: 'Pooling' bottom: 'x' top: 'y' "
+                               "pooling_param { kernel_size: 2 stride: 2 } }",
               image, 9, max, 4);
-  check_layer(INPUT("1,1,3,3") "layer { name: 'y' type: 'Pooling' bottom: 'x' top: 'y' pooling_param { pool: AVE kernel_size: 2 stride: 2 } }",
+  check_layer(INPUT("1,1,3,3") "layer { name: 'y' type: 'Pooling' bottom: 'x' top: 'y' "
+                               "pooling_param { pool: AVE kernel_size: 2 stride: 2 } }",
               image, 9, mean, 4);
-  check_layer(INPUT("1,1,3,3") "layer { name: 'y' type: 'Pooling' bottom: 'x' top: 'y' pooling_param { pool: AVE kernel_size: 2 stride: 2 pad: 1 } }",
+  check_layer(INPUT("1,1,3,3") "layer { name: 'y' type: 'Pooling' bottom: 'x' top: 'y' "
+                               "pooling_param { pool: AVE kernel_size: 2 stride: 2 pad: 1 } }",
               image, 9, padded, 4);
 }
 
@@ -97,11 +106,14 @@ test_shapes(void)
 {
   const float six[6] = {1, 2, 3, 4, 5, 6}, permuted[6] = {1, 4, 2, 5, 3, 6}, three[3] = {4, 5, 6};
 
-  check_layer(INPUT("1,2,3") "layer { name: 'y' type: 'Permute' bottom: 'x' top: 'y' permute_param { order: [0, 2, 1] } }",
+  check_layer(INPUT("1,2,3") "layer { name: 'y' type: 'Permute' bottom: 'x' top: 'y' permute_param "
+                             "{ order: [0, 2, 1] } }",
               six, 6, permuted, 6);
   check_layer(INPUT("1,2,3") "layer { name: 'y' type: 'Slice' bottom: 'x' top: 'a' top: 'b' }"
-                             "layer { name: 's' type: 'Eltwise' bottom: 'b' bottom: 'a' top: 'b' eltwise_param { coeff: [1, 0] } }"
-                             "layer { name: 'z' type: 'Reshape' bottom: 'b' top: 'z' reshape_param { shape { dim: 1 dim: -1 } } }",
+                             "layer { name: 's' type: 'Eltwise' bottom: 'b' bottom: 'a' top: 'b' "
+                             "eltwise_param { coeff: [1, 0] } }"
+                             "layer { name: 'z' type: 'Reshape' bottom: 'b' top: 'z' reshape_param "
+                             "{ shape { dim: 1 dim: -1 } } }",
               six, 6, three, 3);
 }
 
@@ -140,8 +152,8 @@ product_model(gboolean old)
 static void
 test_weights(void)
 {
-  static const char *const text =
-      INPUT("1,4") "layer { name: 'y' type: 'InnerProduct' bottom: 'x' top: 'y' inner_product_param { num_output: 2 } }";
+  static const char *const text = INPUT("1,4") "layer { name: 'y' type: 'InnerProduct' bottom: 'x' "
+                                               "top: 'y' inner_product_param { num_output: 2 } }";
 
   for (guint old = 0; old < 2; old++) {
     GError *error = NULL;
@@ -170,15 +182,19 @@ check_error(const char *text, GByteArray *model, const char *message)
 static void
 test_errors(void)
 {
-  check_error(INPUT("1,3,4,4") "layer { name: 'a' type: 'Magic' bottom: 'x' top: 'a' } layer { name: 'b' type: 'LSTM' bottom: 'a' top: 'b' }",
+  check_error(INPUT("1,3,4,4") "layer { name: 'a' type: 'Magic' bottom: 'x' top: 'a' } layer { "
+                               "name: 'b' type: 'LSTM' bottom: 'a' top: 'b' }",
               NULL, "2 layers cannot be used: 'a' (Magic)");
-  check_error(INPUT("1,3") "layer { name: 'y' type: 'InnerProduct' bottom: 'x' top: 'y' inner_product_param { num_output: 2 } }",
+  check_error(INPUT("1,3") "layer { name: 'y' type: 'InnerProduct' bottom: 'x' top: 'y' "
+                           "inner_product_param { num_output: 2 } }",
               product_model(FALSE), "blob 0 of the caffemodel is 2x4, not 2x3");
-  check_error(INPUT("1,3") "layer { name: 'z' type: 'InnerProduct' bottom: 'x' top: 'z' inner_product_param { num_output: 2 } }",
+  check_error(INPUT("1,3") "layer { name: 'z' type: 'InnerProduct' bottom: 'x' top: 'z' "
+                           "inner_product_param { num_output: 2 } }",
               product_model(FALSE), "do not belong together");
   check_error(INPUT("1,3") "layer { name: 'z' type: 'ReLU' bottom: 'w' top: 'z' }", NULL,
               "no layer before it has the top 'w'");
-  check_error("layer { name: 'd' type: 'Data' top: 'x' } layer { name: 'z' type: 'ReLU' bottom: 'x' top: 'z' }",
+  check_error("layer { name: 'd' type: 'Data' top: 'x' } layer { name: 'z' type: 'ReLU' bottom: "
+              "'x' top: 'z' }",
               NULL, "is in a data set");
 }
 
@@ -194,7 +210,8 @@ test_file(gconstpointer name)
   g_assert_true(infer_network_validate(network, &error));
   g_assert_no_error(error);
   const InferTensor *input = infer_network_get_input(network, 0);
-  gsize n = (gsize)(MAX(input->dims.d[0], 1) * input->dims.d[1] * input->dims.d[2] * input->dims.d[3]);
+  gsize n =
+      (gsize)(MAX(input->dims.d[0], 1) * input->dims.d[1] * input->dims.d[2] * input->dims.d[3]);
   g_autofree float *zeros = g_new0(float, n);
   g_autoptr(GBytes) out = run(network, zeros, n);
   const float *have = g_bytes_get_data(out, NULL);

@@ -34,8 +34,7 @@ evaluate(InferNetwork *network, InferArray *input, guint index)
     for (guint k = 0; k < node->n_outputs; k++)
       g_hash_table_insert(values, node->outputs[k], out[k]);
   }
-  return infer_array_ref(
-      g_hash_table_lookup(values, infer_network_get_output(network, index)));
+  return infer_array_ref(g_hash_table_lookup(values, infer_network_get_output(network, index)));
 }
 
 static InferArray *

@@ -13,7 +13,8 @@ parse(const char *text, GError **error)
   return infer_parse_caffe_bytes(bytes, NULL, "text", NULL, error);
 }
 
-#define HEAD "layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: [1, 3, 4, 4] } } }\n"
+#define HEAD                                                                                       \
+  "layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: [1, 3, 4, 4] } } }\n"
 
 static void
 check_good(const char *text)
@@ -49,8 +50,9 @@ test_forms(void)
                   "relu_param: { negative_slope: -1e-2f engine: CAFFE } param { lr_mult: 1 } }");
   check_good(HEAD "layer { name: 'y' type: 'Pooling' bottom: 'x' top: 'y'\n"
                   "pooling_param { pool: 1 kernel_size: 0x2 stride: 02 } }");
-  check_good(HEAD "layer { name: 'y' type: 'Scale' bottom: 'x' top: 'y' scale_param { bias_term: True\n"
-                  "filler { type: 'constant' value: inf } } }");
+  check_good(HEAD
+             "layer { name: 'y' type: 'Scale' bottom: 'x' top: 'y' scale_param { bias_term: True\n"
+             "filler { type: 'constant' value: inf } } }");
 }
 
 static void
@@ -58,7 +60,8 @@ test_errors(void)
 {
   check_bad(HEAD "layer { nam: 'y' }", "line 2: LayerParameter has no field 'nam'");
   check_bad(HEAD "\n\nlayer { name: y }", "line 4: a text in quotes");
-  check_bad(HEAD "layer { name: 'y' name: 'z' }", "line 2: field 'name' of LayerParameter is given twice");
+  check_bad(HEAD "layer { name: 'y' name: 'z' }",
+            "line 2: field 'name' of LayerParameter is given twice");
   check_bad(HEAD "layer { name: 'y\n", "line 2: a text has no closing");
   check_bad(HEAD "layer { name: '\\q' }", "'\\q' is no escape");
   check_bad(HEAD "layer { name: '\\377' }", "not UTF-8");
@@ -72,7 +75,7 @@ test_errors(void)
   check_bad(HEAD "layer { relu_param: 3 }", "is a message");
   check_bad(HEAD "layer { name 'y' }", "':' is missing");
   check_bad(HEAD "layer { name: ['y'] }", "takes one value");
-  check_bad(HEAD "layer { top: ['y' 'z'] }", "',' or ']' is missing");
+  check_bad(HEAD "input_dim: [1 2]", "',' or ']' is missing");
   check_bad(HEAD "layer { param { lr_mult: 1 }", "has no '}'");
   check_bad(HEAD "@", "has no meaning");
   check_bad("", "no layer");

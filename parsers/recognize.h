@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/* What a file is, by its content. All binary formats are protobuf: their fields tell them apart. */
+gboolean recognize_caffemodel(const guint8 *data, gsize size);
+gboolean recognize_prototxt(const guint8 *data, gsize size);
+gboolean recognize_uff(const guint8 *data, gsize size);
+
+G_END_DECLS

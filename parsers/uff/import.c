@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "uff.h"
+
+#include <string.h>
+
+#define MAX_NAMED 20
+
+/* "3x300x300" as numbers. */
+static gboolean
+read_shape(const char *text, InferDims *dims)
+{
+  while (*text) {
+    char *end = NULL;
+    gint64 value = g_ascii_strtoll(text, &end, 10);
+    if (end == text || value < 1 || value > 1 << 24 || dims->n == INFER_MAX_DIMS ||
+        (*end != 0 && *end != 'x')) {
+      return FALSE;
+    }
+    dims->d[dims->n++] = value;
+    text = *end ? end + 1 : end;
+  }
+  return dims->n > 1;
+}
+
+/* The dimensions of an input: what the caller says, then what the file says. */
+static gboolean
+input_dims(UffImport *im, const UffNode *node, InferDims *dims, GError **error)
+{
+  const char *const *shapes = im->options ? im->options->shapes : NULL;
+  gint64 list[INFER_MAX_DIMS];
+  gsize n = uff_ints(im, node, "shape", list, INFER_MAX_DIMS), length = strlen(node->def->id);
+
+  *dims = INFER_DIMS(-1);
+  for (gsize i = 0; shapes && shapes[i]; i++) {
+    if (g_str_has_prefix(shapes[i], node->def->id) && shapes[i][length] == ':') {
+      return read_shape(shapes[i] + length + 1, dims) ||
+             uff_error(error, INFER_ERROR_ARGUMENT, "'%s' is not a shape like name:28x28x1",
+                       shapes[i]);
+    }
+  }
+  for (gsize i = 1; i < n; i++) {
+    dims->d[dims->n++] = list[i];
+    if (list[i] < 1) {
+      n = 0;
+    }
+  }
+  if (n < 2) {
+    return uff_error(error, INFER_ERROR_ARGUMENT,
+                     "the file does not say its dimensions; give them as a shape '%s:28x28x1', in "
+                     "the file's order and without the batch",
+                     node->def->id);
+  }
+  return TRUE;
+}
+
+static gboolean
+emit_input(UffImport *im, UffNode *node, GError **error)
+{
+  guint max = im->options && im->options->max_batch ? im->options->max_batch : 1024;
+  g_autofree char *name = g_utf8_make_valid(node->def->id, -1);
+  InferDims dims;
+
+  if (!input_dims(im, node, &dims, error)) {
+    return FALSE;
+  }
+  dims.d[0] = infer_network_add_symbol(im->network, "batch", 1, 1, max);
+  return uff_out(node,
+                 infer_network_add_input(im->network, name, INFER_TYPE_FLOAT, &dims, NULL, error),
+                 FALSE);
+}
+
+static const UffOp uff_ops_input[] = {{"Input", emit_input}, {NULL, NULL}};
+
+static void
+emit_node(UffImport *im, UffNode *node)
+{
+  const UffOp *op = g_hash_table_lookup(im->ops, node->def->operation);
+  GError *error = NULL;
+
+  for (guint i = 0; i < node->n_inputs; i++) {
+    node->failed = node->failed || node->inputs[i]->failed;
+  }
+  if (!op && node->def->operation[0] == '_') {
+    uff_error(&error, INFER_ERROR_UNSUPPORTED,
+              "operations with '_' are code of the program that the model was made for; only those "
+              "that UFF itself defines can be used");
+  } else if (!op) {
+    uff_error(&error, INFER_ERROR_UNSUPPORTED, "this operation is not supported");
+  } else if (!node->failed && !op->emit(im, node, &error) && !error) {
+    uff_error(&error, INFER_ERROR_FAILED, "it could not be added");
+  }
+  if (error) {
+    node->failed = TRUE;
+    if (im->problems->len == 0) {
+      im->problem_code = error->code;
+    }
+    g_ptr_array_add(im->problems, g_strdup_printf("'%s' (%s): %s", node->def->id,
+                                                  node->def->operation, error->message));
+    g_error_free(error);
+  }
+}
+
+/* Adds what @root needs, inputs first; without recursion, for a graph may be a long chain. */
+static gboolean
+import_from(UffImport *im, UffNode *root, GError **error)
+{
+  g_autoptr(GPtrArray) stack = g_ptr_array_new();
+
+  if (!root->done) {
+    root->open = TRUE;
+    g_ptr_array_add(stack, root);
+  }
+  while (stack->len > 0) {
+    UffNode *node = stack->pdata[stack->len - 1];
+    if (node->next < node->n_inputs) {
+      UffNode *from = node->inputs[node->next++];
+      if (from->open) {
+        return uff_error(error, INFER_ERROR_MODEL, "the graph has a cycle through '%s'",
+                         from->def->id);
+      }
+      if (!from->done) {
+        from->open = TRUE;
+        g_ptr_array_add(stack, from);
+      }
+      continue;
+    }
+    node->open = FALSE;
+    node->done = TRUE;
+    g_ptr_array_set_size(stack, (gint)stack->len - 1);
+    emit_node(im, node);
+  }
+  return TRUE;
+}
+
+static gboolean
+report(UffImport *im, GError **error)
+{
+  g_autoptr(GString) text = g_string_new(NULL);
+  guint n = im->problems->len;
+
+  if (n == 0) {
+    return TRUE;
+  }
+  g_string_append_printf(text, "%u node%s cannot be used: ", n, n == 1 ? "" : "s");
+  for (guint i = 0; i < MIN(n, MAX_NAMED); i++) {
+    g_string_append_printf(text, "%s%s", i ? "; " : "", (const char *)im->problems->pdata[i]);
+  }
+  if (n > MAX_NAMED) {
+    g_string_append_printf(text, "; and %u more", n - MAX_NAMED);
+  }
+  return uff_error(error, (InferError)im->problem_code, "%s", text->str);
+}
+
+/* The nodes that are outputs: by name, by MarkOutput, or because nothing reads them. */
+static gboolean
+find_outputs(UffImport *im, GPtrArray *outputs, GError **error)
+{
+  const char *const *asked = im->options ? im->options->outputs : NULL;
+
+  for (gsize i = 0; asked && asked[i]; i++) {
+    UffNode *node = g_hash_table_lookup(im->by_name, asked[i]);
+    if (!node) {
+      return uff_error(error, INFER_ERROR_ARGUMENT, "there is no node '%s' to be an output",
+                       asked[i]);
+    }
+    g_ptr_array_add(outputs, node);
+  }
+  for (guint i = 0; i < im->n_nodes && !(asked && asked[0]); i++) {
+    UffNode *node = &im->nodes[i];
+    if (g_str_equal(node->def->operation, "MarkOutput") && node->n_inputs == 1) {
+      g_ptr_array_add(outputs, node->inputs[0]);
+    }
+  }
+  for (guint i = 0, none = outputs->len == 0; i < im->n_nodes && none; i++) {
+    if (im->nodes[i].readers == 0) {
+      g_ptr_array_add(outputs, &im->nodes[i]);
+    }
+  }
+  return outputs->len > 0 || uff_error(error, INFER_ERROR_MODEL, "the graph has no output");
+}
+
+static gboolean
+mark_output(UffImport *im, UffNode *node, GError **error)
+{
+  InferTensor *tensor = uff_out_plain(im, node, error);
+  g_autofree char *name = g_utf8_make_valid(node->def->id, -1);
+
+  if (tensor && (tensor->is_input || tensor->is_output || !tensor->producer)) {
+    tensor = uff_add1(im, node, "Identity", NULL, tensor, error);
+  }
+  return tensor && infer_network_mark_output(im->network, tensor, name, error);
+}
+
+static void
+guess_image(UffImport *im, InferModelInfo *info)
+{
+  const InferTensor *input =
+      infer_network_get_n_inputs(im->network) == 1 ? infer_network_get_input(im->network, 0) : NULL;
+
+  if (input && input->dims.n == 4) {
+    infer_model_info_set_input(info, input->name);
+  }
+}
+
+static void
+import_clear(UffImport *im)
+{
+  for (guint i = 0; i < im->n_nodes; i++) {
+    g_free(im->nodes[i].inputs);
+  }
+  g_free(im->nodes);
+  g_clear_pointer(&im->by_name, g_hash_table_unref);
+  g_clear_pointer(&im->data, g_hash_table_unref);
+  g_clear_pointer(&im->ops, g_hash_table_unref);
+  g_clear_pointer(&im->problems, g_ptr_array_unref);
+  g_clear_object(&im->network);
+  if (im->graph) {
+    infer_uff__meta_graph__free_unpacked(im->graph, &im->allocator.base);
+  }
+  g_clear_pointer(&im->ranges, g_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(UffImport, import_clear)
+
+static InferNetwork *
+parse(GBytes *bytes, const InferParseOptions *options, GError **error)
+{
+  static const UffOp *const families[] = {uff_ops_input, uff_ops_layers, uff_ops_shape};
+  g_auto(UffImport) im = {.options = options, .bytes = bytes};
+  g_autoptr(GPtrArray) outputs = g_ptr_array_new();
+  g_autoptr(InferModelInfo) info = infer_model_info_new();
+
+  im.by_name = g_hash_table_new(g_str_hash, g_str_equal);
+  im.data = g_hash_table_new(g_str_hash, g_str_equal);
+  im.ops = g_hash_table_new(g_str_hash, g_str_equal);
+  im.problems = g_ptr_array_new_with_free_func(g_free);
+  im.network = infer_network_new();
+  for (gsize i = 0; i < G_N_ELEMENTS(families); i++) {
+    for (const UffOp *op = families[i]; op->name; op++) {
+      g_hash_table_insert(im.ops, (gpointer)op->name, (gpointer)op);
+    }
+  }
+  if (!uff_graph_load(&im, error) || !find_outputs(&im, outputs, error)) {
+    return NULL;
+  }
+  for (guint i = 0; i < outputs->len; i++) {
+    if (!import_from(&im, outputs->pdata[i], error)) {
+      return NULL;
+    }
+  }
+  if (!report(&im, error)) {
+    return NULL;
+  }
+  for (guint i = 0; i < outputs->len; i++) {
+    if (!mark_output(&im, outputs->pdata[i], error)) {
+      return NULL;
+    }
+  }
+  guess_image(&im, info);
+  infer_network_set_model_info(im.network, info);
+  return g_steal_pointer(&im.network);
+}
+
+InferNetwork *
+infer_parse_uff_bytes(GBytes *bytes, const char *source, const InferParseOptions *options,
+                      GError **error)
+{
+  GError *trouble = NULL;
+  InferNetwork *network = parse(bytes, options, &trouble);
+
+  if (!network) {
+    uff_error(error, (InferError)trouble->code, "%s: %s", source ? source : "graph",
+              trouble->message);
+    g_error_free(trouble);
+  }
+  return network;
+}
+
+InferNetwork *
+infer_parse_uff(const char *path, const InferParseOptions *options, GError **error)
+{
+  g_autoptr(GError) trouble = NULL;
+  g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, &trouble);
+
+  if (!file) {
+    uff_error(error, INFER_ERROR_FAILED, "%s", trouble->message);
+    return NULL;
+  }
+  g_autoptr(GBytes) bytes = g_mapped_file_get_bytes(file);
+  return infer_parse_uff_bytes(bytes, path, options, error);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <infer/infer.h>
+#include <infer/parsers.h>
+
+#include "../wire.h"
+#include "uff.pb-c.h"
+
+G_BEGIN_DECLS
+
+typedef struct _UffNode UffNode;
+typedef struct _UffImport UffImport;
+
+/** UffOp: an operation and what adds it to the network. A table ends with a NULL name. */
+typedef struct {
+  const char *name;
+  gboolean (*emit)(UffImport *im, UffNode *node, GError **error);
+} UffOp;
+
+/**
+ * UffNode:
+ * @plain: (nullable): its output in the order of the file
+ * @nchw: (nullable): its output with the last dimension moved to the second place
+ *
+ * One of the two forms is there after a node was added; the other is made when it is needed.
+ */
+struct _UffNode {
+  const InferUff__Node *def;
+  UffNode **inputs;
+  guint n_inputs;
+  guint readers;
+  guint next; /* input to visit next */
+  gboolean open, done, failed;
+  guint n_nodes;
+  InferTensor *plain;
+  InferTensor *nchw;
+};
+
+struct _UffImport {
+  const InferParseOptions *options;
+  GBytes *bytes;
+  GArray *ranges;
+  WireAllocator allocator;
+  InferUff__MetaGraph *graph;
+  UffNode *nodes;
+  guint n_nodes;
+  GHashTable *by_name;
+  GHashTable *data; /* referenced data by key */
+  GHashTable *ops;
+  InferNetwork *network;
+  GPtrArray *problems;
+  gint problem_code;
+};
+
+extern const UffOp uff_ops_layers[], uff_ops_shape[];
+
+/** uff_error: sets an error. Returns: FALSE */
+gboolean uff_error(GError **error, InferError code, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+/** uff_graph_load: unpacks im->bytes and joins its nodes. */
+gboolean uff_graph_load(UffImport *im, GError **error);
+
+/* Fields of a node, following references; NULL, or the fallback, where they are absent. */
+const InferUff__Data *uff_field(const UffImport *im, const UffNode *node, const char *name);
+gint64 uff_int(const UffImport *im, const UffNode *node, const char *name, gint64 fallback);
+double uff_double(const UffImport *im, const UffNode *node, const char *name, double fallback);
+const char *uff_string(const UffImport *im, const UffNode *node, const char *name,
+                       const char *fallback);
+gsize uff_ints(const UffImport *im, const UffNode *node, const char *name, gint64 *values,
+               gsize max);
+/** uff_constant: Returns: (transfer full) (nullable): the contents of a Const */
+InferArray *uff_constant(const UffImport *im, const UffNode *node, GError **error);
+/** uff_channels_last: whether input @index of a node has its channels in the last place. */
+gboolean uff_channels_last(const UffImport *im, const UffNode *node, guint index);
+
+InferTensor *uff_add(UffImport *im, UffNode *node, const char *op, GVariant *attrs,
+                     InferTensor *const *inputs, guint n_inputs, GError **error);
+InferTensor *uff_add1(UffImport *im, UffNode *node, const char *op, GVariant *attrs,
+                      InferTensor *input, GError **error);
+InferTensor *uff_add2(UffImport *im, UffNode *node, const char *op, GVariant *attrs, InferTensor *a,
+                      InferTensor *b, GError **error);
+InferTensor *uff_list(UffImport *im, const gint64 *values, gsize n);
+/** uff_in: input @index in the file's order. */
+InferTensor *uff_in(UffImport *im, UffNode *node, guint index, GError **error);
+/** uff_in_nchw: input @index as an image with its channels in the second place. */
+InferTensor *uff_in_nchw(UffImport *im, UffNode *node, guint index, GError **error);
+/** uff_out: sets what a node puts out, in the file's order or with channels second. */
+gboolean uff_out(UffNode *node, InferTensor *tensor, gboolean nchw);
+/** uff_out_plain: the output of a node in the file's order, made where it is not there. */
+InferTensor *uff_out_plain(UffImport *im, UffNode *node, GError **error);
+/** uff_rank: rank of input @index, -1 when it is not known. */
+gint uff_rank(const UffNode *node, guint index);
+
+G_END_DECLS
