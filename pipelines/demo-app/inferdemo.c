@@ -13,6 +13,9 @@
 #define VIDEO_NAME "annotated.mp4"
 #define OBJECTS_NAME "objects.jsonl"
 #define PART_SUFFIX ".part"
+/* A source that gives nothing for so long, with the model ready, is broken. Its error can be lost:
+ * decodebin drops one that comes while it adds the demuxer. */
+#define PATIENCE (30 * G_USEC_PER_SEC)
 
 typedef struct {
   char *source, *model, *labels, *output, *device;
@@ -25,6 +28,7 @@ typedef struct {
   gboolean failed;
   gboolean bar_shown;
   gint64 started;
+  gint64 alive;            /* when something was last heard of the pipeline */
   guint64 frames, objects; /* of the streaming thread, read after EOS */
 } Demo;
 
@@ -143,6 +147,26 @@ count_frame(GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
 
 /* --- progress --- */
 
+static void
+end_bar(Demo *demo)
+{
+  if (demo->bar_shown)
+    fputc('\n', stderr);
+  demo->bar_shown = FALSE;
+}
+
+static void
+check_alive(Demo *demo)
+{
+  if (demo->frames > 0 || g_get_monotonic_time() - demo->alive < PATIENCE)
+    return;
+  end_bar(demo);
+  fprintf(stderr, "inferdemo: '%s' gave no video frames for %d seconds\n", demo->options->source,
+          (int)(PATIENCE / G_USEC_PER_SEC));
+  demo->failed = TRUE;
+  g_main_loop_quit(demo->loop);
+}
+
 static gboolean
 show_progress(gpointer user_data)
 {
@@ -152,6 +176,7 @@ show_progress(gpointer user_data)
   char bar[41];
   guint filled;
 
+  check_alive(demo);
   if (!isatty(STDERR_FILENO) ||
       !gst_element_query_duration(demo->pipeline, GST_FORMAT_TIME, &duration) || duration <= 0 ||
       !gst_element_query_position(demo->pipeline, GST_FORMAT_TIME, &position))
@@ -168,18 +193,11 @@ show_progress(gpointer user_data)
 }
 
 static void
-end_bar(Demo *demo)
-{
-  if (demo->bar_shown)
-    fputc('\n', stderr);
-  demo->bar_shown = FALSE;
-}
-
-static void
 show_stage(Demo *demo, GstMessage *message)
 {
   g_autofree char *text = NULL;
 
+  demo->alive = g_get_monotonic_time();
   gst_message_parse_progress(message, NULL, NULL, &text);
   if (isatty(STDERR_FILENO) && text) {
     fprintf(stderr, "\r%-70s", text);
@@ -274,7 +292,7 @@ run(Demo *demo)
   guint watch = gst_bus_add_watch(bus, on_message, demo);
 
   demo->loop = g_main_loop_new(NULL, FALSE);
-  demo->started = g_get_monotonic_time();
+  demo->started = demo->alive = g_get_monotonic_time();
   gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, count_frame, demo, NULL);
   gst_element_set_state(demo->pipeline, GST_STATE_PLAYING);
   g_main_loop_run(demo->loop);
