@@ -24,7 +24,7 @@ static gboolean
 known_number(const OnnxValue *value, gint64 *number)
 {
   g_autoptr(InferArray) array =
-      value && value->kind == ONNX_TENSOR ? onnx_known(value->tensor) : NULL;
+      value && value->kind == ONNX_TENSOR ? parsers_known(value->tensor) : NULL;
 
   if (!array || infer_array_count(array) != 1) {
     return FALSE;

@@ -48,28 +48,6 @@ onnx_require(const OnnxCall *call, guint index, GError **error)
   return tensor;
 }
 
-InferArray *
-onnx_known(const InferTensor *tensor)
-{
-  if (tensor->value) {
-    return infer_array_ref(tensor->value);
-  }
-  if (!tensor->has_content || tensor->dims.n < 0 || tensor->dims.n > 1 ||
-      !infer_dims_is_constant(&tensor->content) ||
-      infer_dims_count(&tensor->dims) != tensor->content.n) {
-    return NULL;
-  }
-  InferArray *array = infer_array_new(tensor->type, &tensor->dims, NULL);
-  for (gint i = 0; array && i < tensor->content.n; i++) {
-    if (tensor->type == INFER_TYPE_INT64) {
-      ((gint64 *)array->data)[i] = tensor->content.d[i];
-    } else {
-      infer_array_set_double(array, (gsize)i, (double)tensor->content.d[i]);
-    }
-  }
-  return array;
-}
-
 /* Work that is more than its outputs' bytes, numbers that are drawn anew at each run, and the
  * quantization that the engine looks for. */
 static gboolean
@@ -163,7 +141,7 @@ side_node(InferNetwork *side, const char *name, const char *op, GVariant *attrs,
   g_autofree InferTensor **constants = g_new0(InferTensor *, n_inputs + 1);
 
   for (guint i = 0; i < n_inputs; i++) {
-    g_autoptr(InferArray) array = inputs[i] ? onnx_known(inputs[i]) : NULL;
+    g_autoptr(InferArray) array = inputs[i] ? parsers_known(inputs[i]) : NULL;
     if (inputs[i] && !array) {
       return NULL;
     }
@@ -222,7 +200,7 @@ onnx_add_n(OnnxImport *im, const OnnxCall *call, const char *suffix, const char 
   for (guint i = 0; node && i < n_outputs; i++) {
     InferTensor *output = node->outputs[i];
     /* The shape of a tensor of constant dimensions is a constant although the tensor is none. */
-    g_autoptr(InferArray) known = onnx_known(output);
+    g_autoptr(InferArray) known = parsers_known(output);
     outputs[i] = known ? infer_network_add_constant(im->network, output->name, known) : output;
   }
   return node != NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "../partial.h"
 #include "model.h"
 
 G_BEGIN_DECLS
@@ -186,8 +187,6 @@ InferTensor *onnx_in(const OnnxCall *call, guint index);
 void onnx_set_in(OnnxCall *call, guint index, InferTensor *tensor);
 /** onnx_require: the same with an error where it is absent. */
 InferTensor *onnx_require(const OnnxCall *call, guint index, GError **error);
-/** onnx_known: Returns: (transfer full) (nullable): the contents where they are known. */
-InferArray *onnx_known(const InferTensor *tensor);
 
 /** onnx_add_n: adds an operator, or computes it where all inputs are known.
  *  @suffix: (nullable): goes behind the node's name; @attrs: (nullable): sunk */

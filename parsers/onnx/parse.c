@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "../tensorflow/import.h"
-
 /* How many nodes an error message names. */
 #define MAX_NAMED 20
 #define DEFAULT_MAX_BATCH 1024
@@ -338,7 +336,7 @@ parse(GBytes *bytes, const char *folder, const InferParseOptions *options, GErro
   }
   g_autoptr(InferModelInfo) info = guess_image(&im);
   infer_network_set_model_info(im.network, info);
-  return tf_prune(im.network, error);
+  return parsers_prune(im.network, error);
 }
 
 static InferNetwork *

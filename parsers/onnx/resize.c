@@ -8,7 +8,7 @@ static gboolean
 as_asymmetric(OnnxImport *im, OnnxCall *call, InferTensor *scales)
 {
   g_autofree char *mode = onnx_string(call, "mode", "nearest");
-  g_autoptr(InferArray) known = onnx_known(scales);
+  g_autoptr(InferArray) known = parsers_known(scales);
   gboolean smaller = FALSE;
 
   for (gsize i = 0; known && i < (gsize)infer_array_count(known); i++) {

@@ -41,7 +41,7 @@ static gboolean
 position(const OnnxCall *call, guint index, guint n, guint *place, GError **error)
 {
   const InferTensor *tensor = onnx_in(call, index);
-  g_autoptr(InferArray) array = tensor ? onnx_known(tensor) : NULL;
+  g_autoptr(InferArray) array = tensor ? parsers_known(tensor) : NULL;
 
   if (!tensor) {
     *place = n - 1;
@@ -97,7 +97,7 @@ insert(OnnxImport *im, OnnxCall *call, GError **error)
   }
   /* It may stand behind the last one; -1 is before the last one all the same. */
   const InferTensor *where = onnx_in(call, 2);
-  g_autoptr(InferArray) array = where ? onnx_known(where) : NULL;
+  g_autoptr(InferArray) array = where ? parsers_known(where) : NULL;
   gboolean end = array && infer_array_count(array) == 1 &&
                  infer_array_get_int(array, 0) == (gint64)from->items->len;
   if (where && !end && !position(call, 2, from->items->len, &at, error)) {
@@ -174,7 +174,7 @@ static gboolean
 part_sizes(const OnnxCall *call, gint64 size, GArray *sizes, GError **error)
 {
   const InferTensor *split = onnx_in(call, 1);
-  g_autoptr(InferArray) array = split ? onnx_known(split) : NULL;
+  g_autoptr(InferArray) array = split ? parsers_known(split) : NULL;
   gint64 step = 1;
 
   if (split && !array) {

@@ -92,8 +92,8 @@ tile_axis(OnnxImport *im, OnnxCall *call, GError **error)
 {
   InferTensor *x = onnx_require(call, 0, error);
   InferTensor *tiles = onnx_in(call, 1), *axis = onnx_in(call, 2);
-  g_autoptr(InferArray) n = tiles ? onnx_known(tiles) : NULL;
-  g_autoptr(InferArray) at = axis ? onnx_known(axis) : NULL;
+  g_autoptr(InferArray) n = tiles ? parsers_known(tiles) : NULL;
+  g_autoptr(InferArray) at = axis ? parsers_known(axis) : NULL;
   gint64 repeats[INFER_MAX_DIMS] = {1, 1, 1, 1, 1, 1, 1, 1};
 
   if (!x || !n || !at || infer_array_count(n) != 1 || infer_array_count(at) != 1 || x->dims.n < 1) {

@@ -20,28 +20,6 @@ tf_error(GError **error, InferError code, const char *format, ...)
   return FALSE;
 }
 
-InferArray *
-tf_known(const InferTensor *tensor)
-{
-  if (tensor->value) {
-    return infer_array_ref(tensor->value);
-  }
-  if (!tensor->has_content || tensor->dims.n < 0 || tensor->dims.n > 1 ||
-      !infer_dims_is_constant(&tensor->content) ||
-      infer_dims_count(&tensor->dims) != tensor->content.n) {
-    return NULL;
-  }
-  InferArray *array = infer_array_new(tensor->type, &tensor->dims, NULL);
-  for (gint i = 0; array && i < tensor->content.n; i++) {
-    if (tensor->type == INFER_TYPE_INT64) {
-      ((gint64 *)array->data)[i] = tensor->content.d[i];
-    } else {
-      infer_array_set_double(array, (gsize)i, (double)tensor->content.d[i]);
-    }
-  }
-  return array;
-}
-
 static char *
 full_name(TfImport *im, TfNode *node, const char *suffix)
 {
@@ -109,7 +87,7 @@ fold(TfImport *im, const char *name, const char *op, GVariant *attrs, InferTenso
   }
   side = infer_network_new();
   for (guint i = 0; i < n_inputs; i++) {
-    InferArray *array = inputs[i] ? tf_known(inputs[i]) : NULL;
+    InferArray *array = inputs[i] ? parsers_known(inputs[i]) : NULL;
     if (inputs[i] && !array) {
       return FALSE;
     }
@@ -170,7 +148,7 @@ tf_add(TfImport *im, TfNode *node, const char *suffix, const char *op, GVariant 
     return NULL;
   }
   /* The shape of a tensor of constant dimensions is a constant although the tensor is none. */
-  g_autoptr(InferArray) known = output->value ? NULL : tf_known(output);
+  g_autoptr(InferArray) known = output->value ? NULL : parsers_known(output);
   return known ? infer_network_add_constant(im->network, output->name, known) : output;
 }
 

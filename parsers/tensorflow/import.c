@@ -339,7 +339,7 @@ parse(GBytes *bytes, const InferParseOptions *options, GError **error)
   }
   guess_image(&im, info);
   infer_network_set_model_info(im.network, info);
-  return tf_prune(im.network, error);
+  return parsers_prune(im.network, error);
 }
 
 InferNetwork *

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "../partial.h"
 #include "graph.h"
 
 G_BEGIN_DECLS
@@ -47,9 +48,6 @@ InferTensor *tf_import_value(TfImport *im, const TfEdge *edge, GError **error);
 
 /* prune.c */
 
-/** tf_prune: Returns: (transfer full) (nullable): a copy with only what the outputs need. */
-InferNetwork *tf_prune(InferNetwork *from, GError **error);
-
 /* emit.c: adding operators */
 
 /** tf_error: Returns: FALSE, with an error. */
@@ -94,8 +92,6 @@ InferTensor *tf_unsqueeze(TfImport *im, TfNode *node, const char *suffix, InferT
 /** tf_transpose: @input with its dimensions in the order @perm. */
 InferTensor *tf_transpose(TfImport *im, TfNode *node, const char *suffix, InferTensor *input,
                           const gint64 *perm, gsize n, GError **error);
-/** tf_known: Returns: (transfer full) (nullable): the contents of a tensor where all are known. */
-InferArray *tf_known(const InferTensor *tensor);
 
 /* value.c: inputs and outputs of nodes */
 

@@ -140,7 +140,7 @@ emit_reshape(TfImport *im, TfNode *node, GError **error)
   if (!in[1]) {
     return FALSE;
   }
-  g_autoptr(InferArray) known = tf_known(in[1]);
+  g_autoptr(InferArray) known = parsers_known(in[1]);
   if (known) {
     for (gint64 i = 0; i < infer_array_count(known); i++) {
       zero = zero || infer_array_get_int(known, (gsize)i) == 0;
@@ -293,7 +293,7 @@ emit_range(TfImport *im, TfNode *node, GError **error)
     if (!in[i]) {
       return FALSE;
     }
-    g_autoptr(InferArray) known = tf_known(in[i]);
+    g_autoptr(InferArray) known = parsers_known(in[i]);
     constant = constant && known && infer_array_count(known) == 1;
     number[i] = constant ? infer_array_get_double(known, 0) : 0;
   }

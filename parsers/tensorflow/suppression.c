@@ -264,7 +264,7 @@ read_window(TfImport *im, gboolean *clip, double window[4], GError **error)
     g_propagate_error(error, trouble);
     return FALSE;
   }
-  g_autoptr(InferArray) value = tensor ? tf_known(tensor) : NULL;
+  g_autoptr(InferArray) value = tensor ? parsers_known(tensor) : NULL;
   if (!value || infer_array_count(value) < 4) {
     return tf_error(error, INFER_ERROR_UNSUPPORTED,
                     "the window that boxes are cut to ('%s') is not constant",

@@ -103,7 +103,7 @@ tf_const(TfNode *node, guint index, GError **error)
   if (!value) {
     return NULL;
   }
-  InferArray *array = value->tf ? tf_known(value->tf) : NULL;
+  InferArray *array = value->tf ? parsers_known(value->tf) : NULL;
   if (!array) {
     tf_error(error, INFER_ERROR_UNSUPPORTED, "input %u ('%s') has to be a constant", index,
              node->inputs[index].node->def->name);

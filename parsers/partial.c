@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "import.h"
+#include "partial.h"
 
 /*
  * While parsing, shapes and anchors were computed to constants, and what computed them is left
@@ -58,7 +58,7 @@ copy_node(InferNetwork *to, GHashTable *map, const InferNode *node, GError **err
 }
 
 InferNetwork *
-tf_prune(InferNetwork *from, GError **error)
+parsers_prune(InferNetwork *from, GError **error)
 {
   g_autoptr(InferNetwork) to = infer_network_new();
   g_autoptr(GHashTable) live = find_live(from);
@@ -91,4 +91,26 @@ tf_prune(InferNetwork *from, GError **error)
   }
   infer_network_set_model_info(to, infer_network_get_model_info(from));
   return g_steal_pointer(&to);
+}
+
+InferArray *
+parsers_known(const InferTensor *tensor)
+{
+  if (tensor->value) {
+    return infer_array_ref(tensor->value);
+  }
+  if (!tensor->has_content || tensor->dims.n < 0 || tensor->dims.n > 1 ||
+      !infer_dims_is_constant(&tensor->content) ||
+      infer_dims_count(&tensor->dims) != tensor->content.n) {
+    return NULL;
+  }
+  InferArray *array = infer_array_new(tensor->type, &tensor->dims, NULL);
+  for (gint i = 0; array && i < tensor->content.n; i++) {
+    if (tensor->type == INFER_TYPE_INT64) {
+      ((gint64 *)array->data)[i] = tensor->content.d[i];
+    } else {
+      infer_array_set_double(array, (gsize)i, (double)tensor->content.d[i]);
+    }
+  }
+  return array;
 }

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <infer/infer.h>
+
+G_BEGIN_DECLS
+
+/* What parsers do to networks that they have made only in part. */
+
+/** parsers_prune: Returns: (transfer full) (nullable): a copy with only what the outputs need. */
+InferNetwork *parsers_prune(InferNetwork *from, GError **error);
+
+/** parsers_known: Returns: (transfer full) (nullable): the contents of a tensor where all are
+ *  known, as a constant or by shape inference. */
+InferArray *parsers_known(const InferTensor *tensor);
+
+G_END_DECLS
