@@ -13,7 +13,7 @@ G_BEGIN_DECLS
  * infer_backend_get(); the public functions of the engine validate everything before they call it.
  */
 
-#define INFER_BACKEND_ABI 1
+#define INFER_BACKEND_ABI 2
 
 /** A device that was opened; a backend puts this first in a structure of its own. */
 typedef struct _InferDevice InferDevice;
@@ -56,6 +56,8 @@ typedef gboolean (*InferPackFunc)(gpointer user_data, const InferArray *value, g
  * @step: the step
  * @inputs: one per InferStep.inputs
  * @outputs: one per InferStep.outputs
+ * @tactic: (nullable): one of the names that InferImpl.tactics gave; %NULL for the implementation's
+ *   own choice. It may come from a file, so that one which is not known is an error
  * @workspace: (out): bytes wanted while the step runs, aligned to 64; 0 before the call
  * @state: (out): what run() gets; freed by InferImpl.release
  *
@@ -67,6 +69,7 @@ struct _InferPrepare {
   const InferStep *step;
   const InferBuffer *inputs;
   const InferBuffer *outputs;
+  const char *tactic;
   gsize workspace;
   gpointer state;
   /*< private >*/
@@ -84,12 +87,26 @@ struct _InferPrepare {
  * @user_data: closure for @pack
  * @error: return location
  *
- * Returns: (transfer none) (nullable): the packed form, aligned to 64, which lives as long as the
- *   engine; maybe mapped from the plan. Packed once for a @key, and stored in the plan.
+ * Returns: (transfer none) (nullable): the packed form in the device's memory, aligned to 64, which
+ *   lives as long as the engine; maybe mapped from the plan. @pack writes to memory of the host.
+ *   Packed once for a @key, and stored in the plan.
  */
 INFER_API const void *infer_prepare_pack(InferPrepare *prepare, guint input, gconstpointer key,
                                          gsize key_size, gsize size, InferPackFunc pack,
                                          gpointer user_data, GError **error);
+
+/**
+ * InferTacticArgs:
+ * @level: 0..5, how much time tuning may take: 0 only what is tried without measuring, 3 what
+ *   usually wins, 5 everything
+ * @deterministic: only tactics that give the same bits in every run
+ * @max_workspace: tactics that need more bytes are not wanted
+ */
+typedef struct {
+  guint level;
+  gboolean deterministic;
+  gsize max_workspace;
+} InferTacticArgs;
 
 /**
  * InferImpl:
@@ -108,11 +125,16 @@ struct _InferImpl {
   gboolean (*supports)(InferDevice *device, const InferStep *step, InferLayout *inputs,
                        InferLayout *outputs);
 
+  /* Names of the ways to run @prepare, the most promising first, %NULL-terminated, to be freed by
+   * g_strfreev(); NULL where there is one way only. Called before prepare, on the same shapes. */
+  char **(*tactics)(const InferPrepare *prepare, const InferTacticArgs *args);
+
   gboolean (*prepare)(InferPrepare *prepare, GError **error);
   void (*release)(gpointer state);
 
   /* Runs, or enqueues on the stream. @inputs and @outputs are one pointer per step input and
-   * output (also of constants, row-major). Allocates nothing. */
+   * output; those of constants are row-major memory of the host, which a device reads through
+   * infer_prepare_pack(). Allocates nothing. */
   gboolean (*run)(gpointer state, InferStream *stream, void *const *inputs, void *const *outputs,
                   void *workspace, GError **error);
 
@@ -120,6 +142,9 @@ struct _InferImpl {
    * layout wanted but with gaps, since it is a part of a larger tensor. Only asked of operands that
    * are not dense; NULL where none may be. The answer may not depend on the number of rows. */
   gboolean (*strided)(const InferPrepare *prepare, gboolean output, guint index);
+
+  /* Waits for the stream and works on the host, so that it cannot be captured. */
+  gboolean on_host;
 };
 
 /** Work given to a stream. */
@@ -147,8 +172,11 @@ typedef struct {
 struct _InferBackend {
   guint abi; /* INFER_BACKEND_ABI */
   const char *name;
-  /* Memory that the device uses can be read and written by the host. */
+  /* Memory that the device uses can be read and written by the host. A backend without has to have
+   * an implementation of infer.Reformat for every type of 8 bits and more. */
   gboolean host_memory;
+  /* A row's results are the same bits in every batch, so that all sizes have to use one tactic. */
+  gboolean exact_rows;
 
   /* Opens "cpu", "cuda", "cuda:1" ...; @threads 0 for all. */
   InferDevice *(*open)(const char *device, guint threads, GError **error);
@@ -156,9 +184,16 @@ struct _InferBackend {
 
   void *(*alloc)(InferDevice *device, gsize size, GError **error); /* aligned to 64 */
   void (*free)(InferDevice *device, void *memory);
-  /* Copies between host and device memory on a stream; host_memory backends leave them NULL. */
+
+  /* For memory that the host cannot reach; host_memory backends leave these NULL. Memory of the
+   * host for fast copies, aligned to 64; a copy at once; copies and bytes set on a stream, where
+   * host memory has to stay as it is until the stream comes by. */
+  void *(*alloc_host)(InferDevice *device, gsize size, GError **error);
+  void (*free_host)(InferDevice *device, void *memory);
+  gboolean (*load)(InferDevice *device, void *dst, const void *src, gsize size, GError **error);
   gboolean (*upload)(InferStream *stream, void *dst, const void *src, gsize size, GError **error);
   gboolean (*download)(InferStream *stream, void *dst, const void *src, gsize size, GError **error);
+  gboolean (*fill)(InferStream *stream, void *dst, guint8 byte, gsize size, GError **error);
 
   InferStream *(*stream_new)(InferDevice *device, GError **error);
   void (*stream_free)(InferStream *stream);
@@ -168,10 +203,14 @@ struct _InferBackend {
   gboolean (*stream_run)(InferStream *stream, InferStreamFunc func, gpointer user_data,
                          GError **error);
   gboolean (*stream_sync)(InferStream *stream, GError **error);
-  /* Nanoseconds of a point in the stream, for profiles; called from inside an InferStreamFunc. */
-  guint64 (*stream_time)(InferStream *stream);
+  /* Marks the point that the stream has come to, for profiles: 0, then 1, and so on; called from
+   * inside an InferStreamFunc, and may allocate. */
+  gboolean (*stream_mark)(InferStream *stream, guint index, GError **error);
+  /* Nanoseconds from mark @index - 1 to mark @index; after a sync. */
+  guint64 (*stream_elapsed)(InferStream *stream, guint index);
 
-  /* Graph capture; NULL where there is none. */
+  /* Graph capture, inside an InferStreamFunc; NULL where there is none. What is captured does not
+   * run. A failed capture leaves the stream as it was before. */
   gboolean (*capture_begin)(InferStream *stream, GError **error);
   gpointer (*capture_end)(InferStream *stream, GError **error);
   gboolean (*graph_launch)(gpointer graph, InferStream *stream, GError **error);

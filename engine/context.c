@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <infer/context.h>
 #include "engine-private.h"
+#include "staging.h"
 #include "tail.h"
 
 #include <string.h>
@@ -22,6 +23,7 @@ struct _InferContext {
   guint batch;
   guint8 *memory;
   gsize memory_size;
+  InferStaging *staging;   /* (nullable): where the host cannot reach the memory */
   GHashTable *tail_values; /* InferTensor of the tail -> InferArray, of the last run */
   InferArray **defaults;   /* per input: contents of optional ones */
 
@@ -76,6 +78,7 @@ infer_context_finalize(GObject *object)
   }
   g_hash_table_unref(self->prepared);
   g_hash_table_unref(self->tail_values);
+  g_clear_pointer(&self->staging, infer_staging_free);
   if (self->memory)
     backend_of(self)->free(self->engine->device, self->memory);
   if (self->defaults)
@@ -151,6 +154,9 @@ infer_context_new(InferEngine *engine, GError **error)
   self->stream = backend_of(self)->stream_new(engine->device, error);
   if (!self->stream || !copy_defaults(self, error))
     return NULL;
+  if (!backend_of(self)->host_memory)
+    self->staging =
+        infer_staging_new(engine->device, infer_network_get_n_tensors(network_of(self)));
   find_image(self);
   return g_steal_pointer(&self);
 }
@@ -224,14 +230,25 @@ infer_context_prepare(InferContext *self, guint batch, GError **error)
   return !current || self->current || infer_context_set_batch(self, self->batch, error);
 }
 
-static void
-write_defaults(InferContext *self)
+static gboolean
+write_default(InferContext *self, guint input, GError **error)
+{
+  const InferTensor *tensor = infer_network_get_input(network_of(self), input);
+  const InferArray *value = self->defaults[input];
+
+  if (self->staging)
+    return infer_staging_set(self->staging, tensor->index, value->data, value->size, error);
+  memcpy(infer_prepared_data(self->current, tensor, self->memory), value->data, value->size);
+  return TRUE;
+}
+
+static gboolean
+write_defaults(InferContext *self, GError **error)
 {
   for (guint i = 0; i < infer_network_get_n_inputs(network_of(self)); i++)
-    if (self->defaults[i])
-      memcpy(infer_prepared_data(self->current, infer_network_get_input(network_of(self), i),
-                                 self->memory),
-             self->defaults[i]->data, self->defaults[i]->size);
+    if (self->defaults[i] && !write_default(self, i, error))
+      return FALSE;
+  return TRUE;
 }
 
 gboolean
@@ -246,8 +263,7 @@ infer_context_set_batch(InferContext *self, guint batch, GError **error)
     return TRUE;
   self->current = prepared;
   infer_prepared_set_base(prepared, self->memory);
-  write_defaults(self);
-  return TRUE;
+  return write_defaults(self, error);
 }
 
 static gboolean
@@ -377,6 +393,23 @@ infer_context_get_dims(InferContext *self, const char *name, InferDims *dims, GE
   return TRUE;
 }
 
+/* A copy in host memory; what was not copied by the last run yet is fetched. */
+static gpointer
+map_copy(InferContext *self, const InferTensor *tensor, GError **error)
+{
+  const InferBackend *backend = backend_of(self);
+  gsize size = infer_buffer_size(&self->current->buffers[tensor->index]);
+  gboolean fresh;
+  gpointer memory = infer_staging_map(self->staging, tensor->index, size, &fresh, error);
+
+  if (memory && fresh &&
+      (!backend->download(self->stream, memory,
+                          infer_prepared_data(self->current, tensor, self->memory), size, error) ||
+       !backend->stream_sync(self->stream, error)))
+    return NULL;
+  return memory;
+}
+
 gpointer
 infer_context_map(InferContext *self, const char *name, gsize *size, GError **error)
 {
@@ -394,6 +427,19 @@ infer_context_map(InferContext *self, const char *name, gsize *size, GError **er
     return NULL;
   if (size)
     *size = infer_type_size(tensor->type, infer_dims_count(&dims));
+  return self->staging ? map_copy(self, tensor, error)
+                       : infer_prepared_data(self->current, tensor, self->memory);
+}
+
+gpointer
+infer_context_map_device(InferContext *self, const char *name, GError **error)
+{
+  const InferTensor *tensor = find_binding(self, name, error);
+
+  if (!tensor)
+    return NULL;
+  if (self->staging)
+    infer_staging_forget(self->staging, tensor->index);
   return infer_prepared_data(self->current, tensor, self->memory);
 }
 
@@ -437,10 +483,7 @@ infer_context_set_scalar(InferContext *self, const char *name, double value)
         infer_array_count(self->defaults[i]) != 1)
       continue;
     infer_array_set_double(self->defaults[i], 0, value);
-    if (self->current)
-      memcpy(infer_prepared_data(self->current, tensor, self->memory), self->defaults[i]->data,
-             self->defaults[i]->size);
-    return TRUE;
+    return !self->current || write_default(self, i, NULL);
   }
   return FALSE;
 }
@@ -498,73 +541,117 @@ infer_context_enqueue_frames(InferContext *self, const InferFrame *frames, guint
                                         (guint)dims->d[self->image.axis_h]);
   }
   self->n_frames = n_frames;
+  if (self->staging)
+    infer_staging_forget(self->staging, self->image.tensor->index);
   return backend_of(self)->stream_run(self->stream, run_frames, self, error);
 }
 
 /* Rows that the batch does not fill hold zeros, so that their results are the same every time. */
-static void
-zero_unused_rows(InferContext *self)
+static gboolean
+zero_unused_rows(InferContext *self, InferStream *stream, GError **error)
 {
   if (self->batch == self->current->batch)
-    return;
+    return TRUE;
   for (guint i = 0; i < infer_network_get_n_inputs(network_of(self)); i++) {
     const InferTensor *tensor = infer_network_get_input(network_of(self), i);
+    guint8 *data;
     gsize row;
 
     if (!infer_engine_has_rows(self->engine, tensor))
       continue;
     row = infer_buffer_size(&self->current->buffers[tensor->index]) / self->current->batch;
-    memset((guint8 *)infer_prepared_data(self->current, tensor, self->memory) + row * self->batch,
-           0, row * (self->current->batch - self->batch));
+    data = (guint8 *)infer_prepared_data(self->current, tensor, self->memory) + row * self->batch;
+    row *= self->current->batch - self->batch;
+    if (!self->staging)
+      memset(data, 0, row);
+    else if (!backend_of(self)->fill(stream, data, 0, row, error))
+      return FALSE;
   }
+  return TRUE;
 }
 
 /* What depends on data, from what the steps left. */
 static gboolean
-run_tail(InferContext *self, GError **error)
+run_tail(InferContext *self, InferStream *stream, GError **error)
 {
   InferNetwork *tail = self->engine->tail;
 
+  if (self->staging && !backend_of(self)->stream_sync(stream, error))
+    return FALSE;
   g_hash_table_remove_all(self->tail_values);
   for (guint i = 0; i < infer_network_get_n_inputs(tail); i++) {
     InferTensor *input = infer_network_get_input(tail, i);
     const InferTensor *source = infer_network_find_tensor(network_of(self), input->name);
     const InferBuffer *buffer = source ? &self->current->buffers[source->index] : NULL;
+    gpointer data;
 
     if (!buffer) {
       g_set_error(error, INFER_ERROR, INFER_ERROR_PLAN, "there is no tensor '%s'", input->name);
       return FALSE;
     }
-    g_hash_table_insert(
-        self->tail_values, input,
-        infer_array_new_view(buffer->type, &buffer->dims,
-                             infer_prepared_data(self->current, source, self->memory)));
+    data = self->staging ? map_copy(self, source, error)
+                         : infer_prepared_data(self->current, source, self->memory);
+    if (!data)
+      return FALSE;
+    g_hash_table_insert(self->tail_values, input,
+                        infer_array_new_view(buffer->type, &buffer->dims, data));
   }
   return infer_tail_run(tail, self->tail_values, error);
 }
 
 static gboolean
-run_steps(gpointer data, InferStream *stream, GError **error)
+run_each(InferContext *self, InferStream *stream, GError **error)
 {
-  InferContext *self = data;
   const InferPrepared *prepared = self->current;
-  guint64 (*now)(InferStream *) = self->profiling ? backend_of(self)->stream_time : NULL;
-  guint64 before = now ? now(stream) : 0;
 
-  zero_unused_rows(self);
+  if (self->profiling && !backend_of(self)->stream_mark(stream, 0, error))
+    return FALSE;
   for (guint i = 0; i < prepared->n_steps; i++) {
     if (!infer_prepared_run_step(prepared, i, self->memory, stream, error)) {
       const InferStep *step = prepared->program->steps->pdata[i];
       g_prefix_error(error, "step '%s': ", step->name);
       return FALSE;
     }
-    if (now) {
-      guint64 after = now(stream);
-      self->times[i] = after - before;
-      before = after;
+    if (self->profiling && !backend_of(self)->stream_mark(stream, i + 1, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* The first run goes step by step, since libraries allocate in it; the second is captured, and
+ * from then on the graph is launched. What cannot be captured goes on step by step. */
+static gboolean
+run_graph(InferContext *self, InferStream *stream, GError **error)
+{
+  const InferBackend *backend = backend_of(self);
+  InferPrepared *prepared = self->current;
+
+  if (!self->profiling && !prepared->graph && prepared->n_runs == 1 &&
+      infer_prepared_can_capture(prepared) && backend->capture_begin(stream, NULL)) {
+    gboolean ok = run_each(self, stream, NULL);
+    prepared->graph = backend->capture_end(stream, NULL);
+    if (!ok && prepared->graph) {
+      backend->graph_free(prepared->graph);
+      prepared->graph = NULL;
     }
   }
-  return !self->engine->tail || run_tail(self, error);
+  prepared->n_runs = MIN(prepared->n_runs + 1, 2);
+  return prepared->graph && !self->profiling ? backend->graph_launch(prepared->graph, stream, error)
+                                             : run_each(self, stream, error);
+}
+
+static gboolean
+run_steps(gpointer data, InferStream *stream, GError **error)
+{
+  InferContext *self = data;
+
+  if ((self->staging &&
+       !infer_staging_upload(self->staging, self->current, self->memory, stream, error)) ||
+      !zero_unused_rows(self, stream, error) || !run_graph(self, stream, error) ||
+      (self->staging &&
+       !infer_staging_download(self->staging, self->current, self->memory, stream, error)))
+    return FALSE;
+  return !self->engine->tail || run_tail(self, stream, error);
 }
 
 gboolean
@@ -581,7 +668,11 @@ infer_context_enqueue(InferContext *self, GError **error)
 gboolean
 infer_context_synchronize(InferContext *self, GError **error)
 {
-  return backend_of(self)->stream_sync(self->stream, error);
+  if (!backend_of(self)->stream_sync(self->stream, error))
+    return FALSE;
+  for (guint i = 0; self->profiling && self->current && i < self->current->n_steps; i++)
+    self->times[i] = backend_of(self)->stream_elapsed(self->stream, i + 1);
+  return TRUE;
 }
 
 gboolean

@@ -17,6 +17,16 @@ pack_free(gpointer data)
   g_free(pack);
 }
 
+static void
+free_device_memory(InferPacks *packs)
+{
+  for (guint i = 0; i < packs->entries->len; i++) {
+    InferPack *pack = packs->entries->pdata[i];
+    if (pack->memory)
+      packs->device->backend->free(packs->device, pack->memory);
+  }
+}
+
 InferPacks *
 infer_packs_new(void)
 {
@@ -31,6 +41,7 @@ infer_packs_new(void)
 void
 infer_packs_free(InferPacks *packs)
 {
+  free_device_memory(packs);
   g_hash_table_unref(packs->by_key);
   g_ptr_array_unref(packs->entries);
   g_mutex_clear(&packs->lock);
@@ -83,6 +94,29 @@ make_pack(const InferTensor *tensor, gsize size, InferPackFunc pack, gpointer us
   return g_bytes_new_with_free_func(memory, size, free, memory);
 }
 
+/* Where the device reads a pack: copied there when it is first asked for. */
+static const void *
+pack_memory(InferPacks *packs, InferPack *pack, InferDevice *device, GError **error)
+{
+  const InferBackend *backend = device->backend;
+  gsize size;
+  gconstpointer data = g_bytes_get_data(pack->data, &size);
+  void *memory;
+
+  if (backend->host_memory || pack->memory)
+    return backend->host_memory ? data : pack->memory;
+  memory = backend->alloc(device, MAX(size, 1), error);
+  if (!memory)
+    return NULL;
+  if (!backend->load(device, memory, data, size, error)) {
+    backend->free(device, memory);
+    return NULL;
+  }
+  packs->device = device;
+  pack->memory = memory;
+  return memory;
+}
+
 const void *
 infer_prepare_pack(InferPrepare *prepare, guint input, gconstpointer key, gsize key_size,
                    gsize size, InferPackFunc pack, gpointer user_data, GError **error)
@@ -99,13 +133,14 @@ infer_prepare_pack(InferPrepare *prepare, guint input, gconstpointer key, gsize 
                 tensor->name);
     return NULL;
   }
-  if (found && g_bytes_get_size(found->data) == size)
-    return g_bytes_get_data(found->data, NULL);
-  data = make_pack(tensor, size, pack, user_data, error);
-  if (!data)
-    return NULL;
-  infer_packs_add(packs, tensor->index, whole, data);
-  return g_bytes_get_data(data, NULL);
+  if (!found || g_bytes_get_size(found->data) != size) {
+    data = make_pack(tensor, size, pack, user_data, error);
+    if (!data)
+      return NULL;
+    infer_packs_add(packs, tensor->index, whole, data);
+    found = g_hash_table_lookup(packs->by_key, whole);
+  }
+  return pack_memory(packs, found, prepare->device, error);
 }
 
 /* --- dimensions --- */
@@ -323,9 +358,19 @@ alloc_pointers(InferPrepared *self)
   self->pointers = g_new0(gpointer, n + 1);
 }
 
+static void
+forget_graph(InferPrepared *self)
+{
+  if (self->graph)
+    self->backend->graph_free(self->graph);
+  self->graph = NULL;
+  self->n_runs = 0;
+}
+
 void
 infer_prepared_set_base(InferPrepared *self, guint8 *base)
 {
+  forget_graph(self);
   for (guint s = 0; s < self->n_steps; s++) {
     const InferStep *step = self->program->steps->pdata[s];
     gpointer *list = self->pointers + self->step_pointers[s];
@@ -335,6 +380,17 @@ infer_prepared_set_base(InferPrepared *self, guint8 *base)
     for (guint i = 0; i < step->n_outputs; i++)
       *list++ = infer_prepared_data(self, step->outputs[i], base);
   }
+}
+
+gboolean
+infer_prepared_can_capture(const InferPrepared *self)
+{
+  for (guint s = 0; s < self->n_steps; s++) {
+    const InferStep *step = self->program->steps->pdata[s];
+    if (!infer_step_is_view(step) && !self->skipped[s] && step->impl->on_host)
+      return FALSE;
+  }
+  return self->backend->capture_begin != NULL;
 }
 
 gboolean
@@ -359,6 +415,7 @@ infer_prepared_new(const InferProgram *program, InferDevice *device, InferPacks 
 
   self->batch = batch;
   self->program = program;
+  self->backend = device->backend;
   self->n_tensors = infer_network_get_n_tensors(program->network);
   self->n_steps = program->steps->len;
   self->buffers = g_new0(InferBuffer, self->n_tensors + 1);
@@ -388,6 +445,7 @@ infer_prepared_free(gpointer data)
 {
   InferPrepared *self = data;
 
+  forget_graph(self);
   for (guint i = 0; i < self->n_steps; i++) {
     const InferStep *step = self->program->steps->pdata[i];
     if (self->states[i] && step->impl->release)

@@ -16,12 +16,14 @@ typedef struct {
   GPtrArray *entries; /* InferPack */
   GHashTable *by_key; /* the same, by InferPack.key */
   gsize size;
+  InferDevice *device; /* of InferPack.memory; borrowed */
 } InferPacks;
 
 typedef struct {
   GBytes *key; /* tensor index, then what the implementation said */
   guint tensor;
   GBytes *data;
+  void *memory; /* the same in the device's memory, where the host's is not */
 } InferPack;
 
 InferPacks *infer_packs_new(void);
@@ -60,6 +62,8 @@ gboolean infer_network_shapes(InferNetwork *network, const InferSymbolValues *va
  * @workspaces: per step: offset of its workspace
  * @pointers: one list for each step: its inputs, then its outputs
  * @steps_pointers: per step: index into @pointers
+ * @graph: (nullable): the captured steps
+ * @n_runs: runs since the pointers were set, to capture after the first
  *
  * A program made ready for one set of shapes.
  */
@@ -68,6 +72,7 @@ typedef struct {
   guint n_tensors;
   guint n_steps;
   const InferProgram *program;
+  const InferBackend *backend;
   InferBuffer *buffers;
   guint *roots;
   gsize *shifts;
@@ -81,6 +86,8 @@ typedef struct {
   gsize *workspaces;
   gpointer *pointers;
   guint *step_pointers;
+  gpointer graph;
+  guint n_runs;
 } InferPrepared;
 
 /**
@@ -108,6 +115,9 @@ infer_prepared_data(const InferPrepared *prepared, const InferTensor *tensor, gu
 
 /** Bytes of a tensor in memory. */
 gsize infer_buffer_size(const InferBuffer *buffer);
+
+/** Whether the steps may be captured. */
+gboolean infer_prepared_can_capture(const InferPrepared *prepared);
 
 /** Runs one step. */
 gboolean infer_prepared_run_step(const InferPrepared *prepared, guint index, guint8 *base,

@@ -11,10 +11,14 @@ typedef struct {
   InferArray *array; /* a view whose data is set at each run */
   gsize offset;      /* in the workspace, of what stays inside the step */
   gint operand;      /* index among inputs, then outputs; -1 inside */
+  gsize host;        /* offset of an operand's copy */
 } Value;
 
 typedef struct {
   const InferStep *step;
+  InferDevice *device;
+  void *host;            /* copies of operands, then the workspace, where the device's memory
+                            cannot be reached */
   GArray *values;        /* Value */
   GHashTable *by_tensor; /* InferTensor -> index + 1 in values */
   InferEvalArgs *calls;  /* one per node */
@@ -52,6 +56,8 @@ reference_release(gpointer state)
   }
   for (guint i = 0; i < self->values->len; i++)
     infer_array_unref(g_array_index(self->values, Value, i).array);
+  if (self->host)
+    self->device->backend->free_host(self->device, self->host);
   g_array_unref(self->values);
   g_hash_table_unref(self->by_tensor);
   g_free(self->calls);
@@ -113,6 +119,24 @@ bind_calls(Reference *self)
   }
 }
 
+/* Memory of the host for all that the nodes read and write. */
+static gboolean
+alloc_host(Reference *self, InferPrepare *prepare, GError **error)
+{
+  gsize size = prepare->workspace;
+
+  for (guint i = 0; i < self->values->len; i++) {
+    Value *value = &g_array_index(self->values, Value, i);
+    if (value->operand < 0 || value->array->data)
+      continue;
+    value->host = size;
+    size += ALIGN(value->array->size);
+  }
+  self->host = self->device->backend->alloc_host(self->device, MAX(size, 1), error);
+  prepare->workspace = 0;
+  return self->host != NULL;
+}
+
 static gboolean
 reference_prepare(InferPrepare *prepare, GError **error)
 {
@@ -121,6 +145,7 @@ reference_prepare(InferPrepare *prepare, GError **error)
   gsize workspace = 0;
 
   self->step = step;
+  self->device = prepare->device;
   self->values = g_array_new(FALSE, TRUE, sizeof(Value));
   self->by_tensor = g_hash_table_new(NULL, NULL);
   self->scratch = g_new0(gsize, step->n_nodes + 1);
@@ -136,8 +161,63 @@ reference_prepare(InferPrepare *prepare, GError **error)
   self->calls = g_new0(InferEvalArgs, step->n_nodes);
   bind_calls(self);
   prepare->workspace = workspace;
+  if (!self->device->backend->host_memory && !alloc_host(self, prepare, error)) {
+    reference_release(self);
+    return FALSE;
+  }
   prepare->state = self;
   return TRUE;
+}
+
+/* Copies the inputs to the host, or the outputs from it, and waits. */
+static gboolean
+copy_operands(Reference *self, InferStream *stream, void *const *operands, gboolean output,
+              GError **error)
+{
+  const InferBackend *backend = self->device->backend;
+
+  for (guint i = 0; i < self->values->len; i++) {
+    const Value *value = &g_array_index(self->values, Value, i);
+    guint8 *host = (guint8 *)self->host + value->host;
+    gint index = value->operand - (output ? (gint)self->step->n_inputs : 0);
+
+    if (value->operand < 0 || output != (value->operand >= (gint)self->step->n_inputs) ||
+        (!output && self->step->inputs[index]->value))
+      continue;
+    if (output ? !backend->upload(stream, operands[index], host, value->array->size, error)
+               : !backend->download(stream, host, operands[index], value->array->size, error))
+      return FALSE;
+  }
+  return backend->stream_sync(stream, error);
+}
+
+static gboolean
+eval_all(Reference *self, guint8 *workspace, GError **error)
+{
+  for (guint i = 0; i < self->step->n_nodes; i++) {
+    self->calls[i].scratch = workspace + self->scratch[i];
+    if (!self->step->nodes[i]->op->eval(&self->calls[i], error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+run_by_copies(Reference *self, InferStream *stream, void *const *inputs, void *const *outputs,
+              GError **error)
+{
+  for (guint i = 0; i < self->values->len; i++) {
+    Value *value = &g_array_index(self->values, Value, i);
+    gboolean constant = value->operand >= 0 && (guint)value->operand < self->step->n_inputs &&
+                        self->step->inputs[value->operand]->value;
+
+    if (value->operand < 0)
+      value->array->data = (guint8 *)self->host + value->offset;
+    else if (!constant)
+      value->array->data = (guint8 *)self->host + value->host;
+  }
+  return copy_operands(self, stream, inputs, FALSE, error) && eval_all(self, self->host, error) &&
+         copy_operands(self, stream, outputs, TRUE, error);
 }
 
 static gboolean
@@ -146,6 +226,8 @@ reference_run(gpointer state, InferStream *stream, void *const *inputs, void *co
 {
   Reference *self = state;
 
+  if (self->host)
+    return run_by_copies(self, stream, inputs, outputs, error);
   for (guint i = 0; i < self->values->len; i++) {
     Value *value = &g_array_index(self->values, Value, i);
 
@@ -156,12 +238,7 @@ reference_run(gpointer state, InferStream *stream, void *const *inputs, void *co
     else
       value->array->data = outputs[(guint)value->operand - self->step->n_inputs];
   }
-  for (guint i = 0; i < self->step->n_nodes; i++) {
-    self->calls[i].scratch = (guint8 *)workspace + self->scratch[i];
-    if (!self->step->nodes[i]->op->eval(&self->calls[i], error))
-      return FALSE;
-  }
-  return TRUE;
+  return eval_all(self, workspace, error);
 }
 
 static gboolean
@@ -174,6 +251,7 @@ reference_supports(InferDevice *device, const InferStep *step, InferLayout *inpu
 const InferImpl infer_impl_reference = {
     .name = "reference",
     .batch_invariant = TRUE,
+    .on_host = TRUE,
     .supports = reference_supports,
     .prepare = reference_prepare,
     .release = reference_release,

@@ -133,22 +133,6 @@ verify_step(const InferPrepared *prepared, const InferStep *step, guint8 *base, 
   return TRUE;
 }
 
-typedef struct {
-  const InferPrepared *prepared;
-  guint8 *base;
-} Run;
-
-static gboolean
-run_all(gpointer data, InferStream *stream, GError **error)
-{
-  const Run *run = data;
-
-  for (guint i = 0; i < run->prepared->n_steps; i++)
-    if (!infer_prepared_run_step(run->prepared, i, run->base, stream, error))
-      return FALSE;
-  return TRUE;
-}
-
 /* Every row of a batch gets the same numbers, so that every row has to give the same results. */
 static void
 fill_inputs(InferEngine *engine, const InferPrepared *prepared, guint8 *base)
@@ -184,30 +168,71 @@ typedef struct {
   InferEngine *engine;
   InferPrepared *prepared;
   InferStream *stream;
-  guint8 *base;
+  guint8 *base;   /* as the host sees it */
+  guint8 *memory; /* as the device does */
 } Trial;
+
+static gboolean
+to_device(Trial *self, InferStream *stream, GError **error)
+{
+  const InferBackend *backend = self->engine->device->backend;
+  gsize rest = self->prepared->memory_size - self->prepared->io_size;
+
+  return self->memory == self->base ||
+         (backend->upload(stream, self->memory, self->base, self->prepared->io_size, error) &&
+          backend->fill(stream, self->memory + self->prepared->io_size, 0xff, rest, error));
+}
+
+static gboolean
+from_device(Trial *self, InferStream *stream, GError **error)
+{
+  return self->memory == self->base ||
+         self->engine->device->backend->download(stream, self->base, self->memory,
+                                                 self->prepared->memory_size, error);
+}
+
+static gboolean
+run_all(gpointer data, InferStream *stream, GError **error)
+{
+  Trial *self = data;
+
+  if (!to_device(self, stream, error))
+    return FALSE;
+  for (guint i = 0; i < self->prepared->n_steps; i++)
+    if (!infer_prepared_run_step(self->prepared, i, self->memory, stream, error))
+      return FALSE;
+  return from_device(self, stream, error);
+}
+
+static gboolean
+alloc_memory(Trial *self, GError **error)
+{
+  InferDevice *device = self->engine->device;
+  gsize size = MAX(self->prepared->memory_size, 1);
+
+  self->memory = device->backend->alloc(device, size, error);
+  self->base = self->memory && !device->backend->host_memory
+                   ? device->backend->alloc_host(device, size, error)
+                   : self->memory;
+  return self->base != NULL;
+}
 
 static gboolean
 trial_run(Trial *self, InferEngine *engine, guint batch, gboolean keep_all, GError **error)
 {
   const InferBackend *backend = engine->device->backend;
   InferSymbolValues values = infer_engine_values(engine, batch, INFER_RANGE_MIN);
-  Run run;
 
   self->engine = engine;
   self->prepared = infer_prepared_new(engine->program, engine->device, engine->packs, &values,
                                       batch, keep_all, error);
   self->stream = self->prepared ? backend->stream_new(engine->device, error) : NULL;
-  if (!self->stream)
-    return FALSE;
-  self->base = backend->alloc(engine->device, MAX(self->prepared->memory_size, 1), error);
-  if (!self->base)
+  if (!self->stream || !alloc_memory(self, error))
     return FALSE;
   memset(self->base, 0xff, self->prepared->memory_size);
-  infer_prepared_set_base(self->prepared, self->base);
+  infer_prepared_set_base(self->prepared, self->memory);
   fill_inputs(engine, self->prepared, self->base);
-  run = (Run){.prepared = self->prepared, .base = self->base};
-  return backend->stream_run(self->stream, run_all, &run, error) &&
+  return backend->stream_run(self->stream, run_all, self, error) &&
          backend->stream_sync(self->stream, error);
 }
 
@@ -216,8 +241,10 @@ trial_clear(Trial *self)
 {
   const InferBackend *backend = self->engine->device->backend;
 
-  if (self->base)
-    backend->free(self->engine->device, self->base);
+  if (self->base && self->base != self->memory)
+    backend->free_host(self->engine->device, self->base);
+  if (self->memory)
+    backend->free(self->engine->device, self->memory);
   if (self->stream)
     backend->stream_free(self->stream);
   if (self->prepared)

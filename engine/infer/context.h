@@ -75,12 +75,29 @@ INFER_API guint infer_context_get_batch(InferContext *context);
  *
  * The host memory of an input (to write before enqueueing) or an output (to read after
  * synchronizing), row-major. It belongs to the context and stays where it is until the next
- * infer_context_set_batch(). Unused rows of an input are zeroed by enqueue.
+ * infer_context_set_batch(). Unused rows of an input are zeroed by enqueue. Where the device has
+ * memory of its own it is a copy: of an input, made by every run; of an output, by every run after
+ * it was mapped.
  *
  * Returns: (nullable): the memory
  */
 INFER_API gpointer infer_context_map(InferContext *context, const char *name, gsize *size,
                                      GError **error);
+
+/**
+ * infer_context_map_device: (skip)
+ * @context: a context with a batch set
+ * @name: a binding
+ * @error: return location
+ *
+ * The memory of a binding on the device, laid out as infer_context_map() says; on the CPU it is the
+ * same. An input stays there between runs and an output is not copied to the host, until the
+ * binding is mapped again by infer_context_map().
+ *
+ * Returns: (nullable): an address that the device understands
+ */
+INFER_API gpointer infer_context_map_device(InferContext *context, const char *name,
+                                            GError **error);
 
 /**
  * infer_context_set_input_bytes:

@@ -37,7 +37,8 @@ void infer_cpu_stream_free(InferStream *stream);
 gboolean infer_cpu_stream_run(InferStream *stream, InferStreamFunc func, gpointer user_data,
                               GError **error);
 gboolean infer_cpu_stream_sync(InferStream *stream, GError **error);
-guint64 infer_cpu_stream_time(InferStream *stream);
+gboolean infer_cpu_stream_mark(InferStream *stream, guint index, GError **error);
+guint64 infer_cpu_stream_elapsed(InferStream *stream, guint index);
 /** infer_cpu_stream_dnnl: oneDNN's stream of a queue of work. */
 dnnl_stream_t infer_cpu_stream_dnnl(InferStream *stream);
 

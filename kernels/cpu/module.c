@@ -91,6 +91,7 @@ static const InferBackend backend = {
     .abi = INFER_BACKEND_ABI,
     .name = "cpu",
     .host_memory = TRUE,
+    .exact_rows = TRUE,
     .open = infer_cpu_open,
     .close = infer_cpu_close,
     .alloc = infer_cpu_alloc,
@@ -99,7 +100,8 @@ static const InferBackend backend = {
     .stream_free = infer_cpu_stream_free,
     .stream_run = infer_cpu_stream_run,
     .stream_sync = infer_cpu_stream_sync,
-    .stream_time = infer_cpu_stream_time,
+    .stream_mark = infer_cpu_stream_mark,
+    .stream_elapsed = infer_cpu_stream_elapsed,
     .impls = find_impls,
     .preprocess = infer_cpu_preprocess,
 };

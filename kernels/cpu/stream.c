@@ -26,6 +26,7 @@ struct _InferStream {
   guint first, count; /* the running job stays in the ring until it is finished */
   gboolean quit;
   GError *error; /* the first one since the last sync */
+  GArray *marks; /* guint64, nanoseconds */
 };
 
 static gpointer
@@ -63,6 +64,7 @@ infer_cpu_stream_new(InferDevice *device, GError **error)
 {
   InferStream *stream = g_new0(InferStream, 1);
   stream->device = device;
+  stream->marks = g_array_new(FALSE, TRUE, sizeof(guint64));
   g_mutex_init(&stream->mutex);
   g_cond_init(&stream->changed);
   dnnl_status_t status = dnnl_stream_create(&stream->dnnl, infer_cpu_device(device)->engine,
@@ -90,6 +92,7 @@ infer_cpu_stream_free(InferStream *stream)
   if (stream->dnnl != NULL)
     dnnl_stream_destroy(stream->dnnl);
   g_clear_error(&stream->error);
+  g_array_unref(stream->marks);
   g_cond_clear(&stream->changed);
   g_mutex_clear(&stream->mutex);
   g_free(stream);
@@ -125,12 +128,25 @@ infer_cpu_stream_sync(InferStream *stream, GError **error)
   return FALSE;
 }
 
-guint64
-infer_cpu_stream_time(InferStream *stream)
+gboolean
+infer_cpu_stream_mark(InferStream *stream, guint index, GError **error)
 {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return (guint64)now.tv_sec * 1000000000u + (guint64)now.tv_nsec;
+  if (index >= stream->marks->len)
+    g_array_set_size(stream->marks, index + 1);
+  g_array_index(stream->marks, guint64, index) =
+      (guint64)now.tv_sec * 1000000000u + (guint64)now.tv_nsec;
+  return TRUE;
+}
+
+guint64
+infer_cpu_stream_elapsed(InferStream *stream, guint index)
+{
+  if (index == 0 || index >= stream->marks->len)
+    return 0;
+  return g_array_index(stream->marks, guint64, index) -
+         g_array_index(stream->marks, guint64, index - 1);
 }
 
 dnnl_stream_t
