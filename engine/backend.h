@@ -28,6 +28,7 @@ struct _InferDevice {
   char *key;  /* what packed weights and tactics depend on: instruction set, library versions,
                  threads; a plan with another key packs again */
   guint threads;
+  gsize cache_size; /* bytes of the last cache before the memory; 0 where it need not be cold */
 };
 
 /**
@@ -100,11 +101,13 @@ INFER_API const void *infer_prepare_pack(InferPrepare *prepare, guint input, gco
  * @level: 0..5, how much time tuning may take: 0 only what is tried without measuring, 3 what
  *   usually wins, 5 everything
  * @deterministic: only tactics that give the same bits in every run
+ * @tf32: products of floats may round their factors to TF32
  * @max_workspace: tactics that need more bytes are not wanted
  */
 typedef struct {
   guint level;
   gboolean deterministic;
+  gboolean tf32;
   gsize max_workspace;
 } InferTacticArgs;
 

@@ -262,8 +262,8 @@ lower_all(Lowering *self, GPtrArray *cut, GError **error)
   return TRUE;
 }
 
-static gboolean
-join_siblings(InferNetwork *network, InferDevice *device, GError **error)
+gboolean
+infer_join_siblings(InferNetwork *network, InferDevice *device, GError **error)
 {
   for (guint round = 0; round < MAX_ROUNDS; round++) {
     gint n = infer_pass_horizontal(network, device, error);
@@ -292,7 +292,7 @@ infer_lower(InferNetwork *network, InferDevice *device, gboolean fuse, GError **
   InferProgram *program = NULL;
   guint n;
 
-  if (!check_ranks(network, error) || (fuse && !join_siblings(network, device, error)))
+  if (!check_ranks(network, error))
     return NULL;
   cut = infer_pass_fusion(network, device, fuse, error);
   g_ptr_array_set_free_func(cut, free_step_or_null);

@@ -9,6 +9,29 @@ infer_node_get_op_name(const InferNode *node)
   return node->op->name;
 }
 
+gboolean
+infer_node_set_precision(InferNode *node, InferType type, GError **error)
+{
+  if (type != INFER_TYPE_UNDEFINED && type != INFER_TYPE_FLOAT && type != INFER_TYPE_FLOAT16 &&
+      type != INFER_TYPE_BFLOAT16)
+    return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
+                          "layers cannot be told to compute in %s; there are float, float16 and "
+                          "bfloat16",
+                          infer_type_name(type));
+  node->precision = type;
+  return TRUE;
+}
+
+gboolean
+infer_node_set_device(InferNode *node, const char *device, GError **error)
+{
+  if (device && !g_str_equal(device, "host"))
+    return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
+                          "a layer cannot be placed on '%s'; there is \"host\"", device);
+  node->on_host = device != NULL;
+  return TRUE;
+}
+
 static GVariant *
 lookup(const InferNode *node, const char *name, const GVariantType *type)
 {

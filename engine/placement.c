@@ -184,7 +184,8 @@ is_aligned(const Placement *self, guint tensor)
 }
 
 static gboolean
-accepts_operand(const Placement *self, const InferPrepare *prepare, gboolean output, guint index)
+accepts_operand(const Placement *self, const InferImpl *impl, const InferPrepare *prepare,
+                gboolean output, guint index)
 {
   const InferStep *step = prepare->step;
   guint tensor = (output ? step->outputs[index] : step->inputs[index])->index;
@@ -193,7 +194,7 @@ accepts_operand(const Placement *self, const InferPrepare *prepare, gboolean out
     return TRUE;
   if (is_dense(self, tensor) && is_aligned(self, tensor))
     return TRUE;
-  return step->impl->strided && step->impl->strided(prepare, output, index);
+  return impl->strided && impl->strided(prepare, output, index);
 }
 
 /* Whether a step takes all its operands where they lie now. */
@@ -201,25 +202,21 @@ static gboolean
 accepts(const Placement *self, guint index)
 {
   const InferStep *step = self->prepared->program->steps->pdata[index];
+  const InferImpl *impl = self->prepared->impls[index];
   g_autofree InferBuffer *inputs = NULL;
   g_autofree InferBuffer *outputs = NULL;
   InferPrepare prepare = {.device = self->device, .step = step};
 
   if (infer_step_is_view(step) || self->prepared->skipped[index])
     return TRUE;
-  inputs = g_new(InferBuffer, step->n_inputs + 1);
-  outputs = g_new(InferBuffer, step->n_outputs + 1);
-  for (guint i = 0; i < step->n_inputs; i++)
-    inputs[i] = *buffer_of(self, step->inputs[i]->index);
-  for (guint i = 0; i < step->n_outputs; i++)
-    outputs[i] = *buffer_of(self, step->outputs[i]->index);
+  infer_prepared_operands(self->prepared, index, &inputs, &outputs);
   prepare.inputs = inputs;
   prepare.outputs = outputs;
   for (guint i = 0; i < step->n_inputs; i++)
-    if (!accepts_operand(self, &prepare, FALSE, i))
+    if (!accepts_operand(self, impl, &prepare, FALSE, i))
       return FALSE;
   for (guint i = 0; i < step->n_outputs; i++)
-    if (!accepts_operand(self, &prepare, TRUE, i))
+    if (!accepts_operand(self, impl, &prepare, TRUE, i))
       return FALSE;
   return TRUE;
 }
@@ -464,7 +461,7 @@ place_step(Placement *self, guint index, gboolean concat)
   if (try_parts(self, parts, 0, parts->len))
     return;
   self->prepared->skipped[index] = FALSE;
-  for (guint i = 0; step->impl->strided && i < parts->len; i++)
+  for (guint i = 0; self->prepared->impls[index]->strided && i < parts->len; i++)
     try_parts(self, parts, i, i + 1);
 }
 

@@ -384,6 +384,69 @@ read_steps(Reader *self, InferProgram *program, InferDevice *device, GError **er
 }
 
 static gboolean
+read_choice(Reader *self, const InferStep *step, InferDevice *device, GVariant *item,
+            InferChoice *choice, GError **error)
+{
+  const char *impl, *tactic;
+
+  g_variant_get(item, "(&s&s)", &impl, &tactic);
+  choice->tactic = *tactic ? g_strdup(tactic) : NULL;
+  if (!*impl)
+    return TRUE;
+  choice->impl = step->impl ? find_impl(device, step->nodes[step->anchor], impl) : NULL;
+  return choice->impl ||
+         damaged(self->source, error, "step '%s' is tuned for '%s', which cannot run it",
+                 step->name, impl);
+}
+
+static gboolean
+read_tuning(Reader *self, InferProgram *program, InferDevice *device, GVariant *item,
+            GError **error)
+{
+  g_autoptr(GVariant) numbers = NULL;
+  g_autoptr(GVariant) list = NULL;
+  InferSymbolValues values = {{0}};
+  InferTuning *tuning;
+  const gint64 *numbers_data;
+  gsize n;
+
+  g_variant_get(item, "(@ax@a(ss))", &numbers, &list);
+  numbers_data = g_variant_get_fixed_array(numbers, &n, 8);
+  if (n > INFER_MAX_SYMBOLS || g_variant_n_children(list) != program->steps->len)
+    return damaged(self->source, error, "a tuning is for another network");
+  for (gsize i = 0; i < n; i++)
+    values.values[i] = numbers_data[i];
+  tuning = infer_tuning_new(&values, program->steps->len);
+  g_ptr_array_add(program->tunings, tuning);
+  for (guint i = 0; i < tuning->n; i++) {
+    g_autoptr(GVariant) choice = g_variant_get_child_value(list, i);
+    if (!read_choice(self, program->steps->pdata[i], device, choice, &tuning->choices[i], error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* Tactics mean something on the device and with the libraries that they were measured on. */
+static gboolean
+read_tunings(Reader *self, InferProgram *program, InferDevice *device, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "tunings", INFER_PLAN_TUNINGS, error);
+  const char *key = NULL;
+
+  if (!part)
+    return FALSE;
+  program->tunings = g_ptr_array_new_with_free_func(infer_tuning_free);
+  if (!g_variant_lookup(self->table, "device-key", "&s", &key) || !g_str_equal(key, device->key))
+    return TRUE;
+  for (gsize i = 0; i < g_variant_n_children(part); i++) {
+    g_autoptr(GVariant) item = g_variant_get_child_value(part, i);
+    if (!read_tuning(self, program, device, item, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
 read_packs(Reader *self, InferEngine *engine, GError **error)
 {
   g_autoptr(GVariant) part = get_part(self, "packs", INFER_PLAN_PACKS, error);
@@ -538,7 +601,7 @@ read_engine(Reader *self, const char *device_name, guint threads, GError **error
   program->network = g_object_ref(self->network);
   program->orders = g_steal_pointer(&self->orders);
   program->steps = g_ptr_array_new_with_free_func(infer_step_free);
-  if (!read_steps(self, program, device, error))
+  if (!read_steps(self, program, device, error) || !read_tunings(self, program, device, error))
     return NULL;
   if (!infer_program_check(program, device, error)) {
     g_prefix_error(error, "plan '%s': ", self->source);

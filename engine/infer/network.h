@@ -84,6 +84,8 @@ struct _InferNode {
   guint n_outputs;
   InferTensor **outputs;
   /*< private >*/
+  InferType precision;
+  gboolean on_host;
   InferNetwork *network;
 };
 
@@ -285,6 +287,31 @@ INFER_API const InferDims *infer_tensor_get_dims(InferTensor *tensor);
 INFER_API GType infer_tensor_get_type(void);
 INFER_API GType infer_node_get_type(void);
 
+/**
+ * infer_node_set_precision:
+ * @node: a node
+ * @type: %INFER_TYPE_FLOAT, %INFER_TYPE_FLOAT16 or %INFER_TYPE_BFLOAT16; %INFER_TYPE_UNDEFINED lets
+ *   the builder choose
+ * @error: return location
+ *
+ * What the layer has to compute in, whatever the builder would choose. A build fails with the
+ * layer's name where the device cannot.
+ *
+ * Returns: success
+ */
+INFER_API gboolean infer_node_set_precision(InferNode *node, InferType type, GError **error);
+/**
+ * infer_node_set_device:
+ * @node: a node
+ * @device: (nullable): "host" for the processor that the program runs on; %NULL for the builder's
+ *   device
+ * @error: return location
+ *
+ * Where the layer has to run.
+ *
+ * Returns: success
+ */
+INFER_API gboolean infer_node_set_device(InferNode *node, const char *device, GError **error);
 /**
  * infer_node_get_op_name:
  *

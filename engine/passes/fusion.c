@@ -23,6 +23,9 @@ infer_step_choose(InferDevice *device, const InferStep *step, InferLayout *input
   const char *op = step->nodes[step->anchor]->op->name;
   const InferImpl *const *list = device->backend->impls ? device->backend->impls(op) : NULL;
 
+  for (guint i = 0; i < step->n_nodes; i++)
+    if (step->nodes[i]->on_host)
+      list = NULL;
   for (; list && *list; list++) {
     for (guint i = 0; i < step->n_inputs; i++)
       inputs[i] = INFER_LAYOUT_ROW_MAJOR;

@@ -187,7 +187,8 @@ gboolean
 exec_args_parse(ExecArgs *args, int argc, char **argv, GError **error)
 {
   static const double percentiles[] = {90, 95, 99};
-  *args = (ExecArgs){.batch = 1, .iterations = 10, .avg_runs = 10, .warm_up = 200, .duration = 3};
+  *args = (ExecArgs){
+      .batch = 1, .iterations = 10, .avg_runs = 10, .warm_up = 200, .duration = 3, .level = 3};
   args->device = g_strdup("auto");
   args->percentiles = g_array_new(FALSE, FALSE, sizeof(double));
   g_array_append_vals(args->percentiles, percentiles, G_N_ELEMENTS(percentiles));
@@ -207,6 +208,7 @@ exec_args_clear(ExecArgs *args)
       &args->load_engine,
       &args->save_engine,
       &args->device,
+      &args->pool_sizes,
       &args->load_inputs,
       &args->export_profile,
       &args->export_layer_info,

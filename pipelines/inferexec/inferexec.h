@@ -47,6 +47,11 @@ typedef struct {
   char *opt_shapes;
   char *max_shapes;
   gboolean no_timing_cache;
+  gboolean fp16, bf16, int8, best, no_tf32;
+  guint level;
+  gboolean deterministic;
+  double time_budget; /* seconds */
+  char *pool_sizes;
   gboolean skip_inference;
   gboolean verbose;
   gboolean version;
