@@ -36,15 +36,21 @@ is_exact(const InferNode *node)
   return g_str_has_prefix(node->op->name, "infer.") || g_strv_contains(names, node->op->name);
 }
 
-/* Nodes that hand on what they get, or compute on each element alone: what makes a coordinate. */
+/* Nodes that only hand on what they get. */
 static gboolean
-hands_on(const InferNode *node)
+moves(const InferNode *node)
 {
   static const char *const names[] = {"Concat", "Slice",  "Split",   "Transpose", "Gather",
                                       "Tile",   "Expand", "Squeeze", "Unsqueeze", NULL};
 
-  return (node->op->flags & (INFER_OP_POINTWISE | INFER_OP_VIEW)) ||
-         g_strv_contains(names, node->op->name);
+  return (node->op->flags & INFER_OP_VIEW) || g_strv_contains(names, node->op->name);
+}
+
+/* With those that compute on each element alone: what makes a coordinate. */
+static gboolean
+hands_on(const InferNode *node)
+{
+  return (node->op->flags & INFER_OP_POINTWISE) || moves(node);
 }
 
 static void
@@ -203,6 +209,19 @@ has_floats(const InferNode *node)
   return FALSE;
 }
 
+/* What moves data takes it in the type that it has. */
+static InferType
+type_of_data(const InferNode *node, InferType type)
+{
+  for (guint i = 0; moves(node) && node->precision == INFER_TYPE_UNDEFINED && i < node->n_inputs;
+       i++) {
+    const InferTensor *input = node->inputs[i];
+    if (input && !input->value && (input->type == INFER_TYPE_FLOAT || is_half(input->type)))
+      return input->type;
+  }
+  return type;
+}
+
 static gboolean
 is_supported(InferDevice *device, InferNode *node)
 {
@@ -251,6 +270,7 @@ try_types(Assignment *self, InferNetwork *network, guint *refused, GError **erro
       ok = infer_types(node, error);
       continue;
     }
+    self->types[i] = type_of_data(node, self->types[i]);
     ok = convert_inputs(&conversion, node, self->types[i], error);
     if (ok && (!infer_types(node, &reason) ||
                (is_half(self->types[i]) && !is_supported(self->device, node)))) {
