@@ -226,6 +226,9 @@ struct _InferBackend {
   gboolean (*preprocess)(InferStream *stream, const InferFrame *frames, guint n_frames,
                          const InferPreprocess *pre, const InferImageTarget *target,
                          GError **error);
+
+  /* The stream as plugins know it: a CUstream; NULL where there is none. */
+  gpointer (*stream_native)(InferStream *stream);
 };
 
 /** infer_frame_place: Returns: where a frame lies in an image of @width x @height. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "program-private.h"
+#include "plugin-private.h"
 
 #include <string.h>
 
@@ -174,6 +175,19 @@ common_order(Lowering *self, const InferStep *step, const InferLayout *layouts)
   return best ? *best : infer_order_row_major(rank);
 }
 
+/* What has no reference cannot fall back on it. */
+static gboolean
+check_runs(Lowering *self, const InferStep *step, GError **error)
+{
+  const InferNode *node = step->impl == &infer_impl_reference ? infer_step_find_opaque(step) : NULL;
+
+  return !node ||
+         infer_op_error(node, error, INFER_ERROR_UNSUPPORTED,
+                        "the plugin has no implementation for device '%s' with these types, and no "
+                        "reference evaluation; load the library that brings one",
+                        self->device->name);
+}
+
 static gboolean
 lower_step(Lowering *self, InferStep *step, GError **error)
 {
@@ -182,6 +196,8 @@ lower_step(Lowering *self, InferStep *step, GError **error)
   InferOrder common;
 
   step->impl = infer_step_choose(self->device, step, inputs, outputs);
+  if (!check_runs(self, step, error))
+    return FALSE;
   common = common_order(self, step, inputs);
   for (guint i = 0; i < step->n_inputs; i++) {
     gint rank = step->inputs[i]->dims.n;

@@ -32,6 +32,12 @@ infer_node_set_device(InferNode *node, const char *device, GError **error)
   return TRUE;
 }
 
+guint
+infer_node_get_op_version(const InferNode *node)
+{
+  return node->op->version;
+}
+
 static GVariant *
 lookup(const InferNode *node, const char *name, const GVariantType *type)
 {
@@ -63,25 +69,39 @@ infer_node_get_string(const InferNode *node, const char *name, const char *fallb
 }
 
 static gconstpointer
-fixed_list(const InferNode *node, const char *name, const char *type, gsize *n)
+fixed_list(const InferNode *node, const char *name, const char *type, gsize size, gsize *n)
 {
   g_autoptr(GVariant) value = lookup(node, name, G_VARIANT_TYPE(type));
 
   *n = 0;
   /* The elements live in the dictionary's own bytes, which the node keeps. */
-  return value ? g_variant_get_fixed_array(value, n, 8) : NULL;
+  return value ? g_variant_get_fixed_array(value, n, size) : NULL;
 }
 
 const gint64 *
 infer_node_get_ints(const InferNode *node, const char *name, gsize *n)
 {
-  return fixed_list(node, name, "ax", n);
+  return fixed_list(node, name, "ax", 8, n);
 }
 
 const double *
 infer_node_get_floats(const InferNode *node, const char *name, gsize *n)
 {
-  return fixed_list(node, name, "ad", n);
+  return fixed_list(node, name, "ad", 8, n);
+}
+
+const guint8 *
+infer_node_get_bytes(const InferNode *node, const char *name, gsize *n)
+{
+  return fixed_list(node, name, "ay", 1, n);
+}
+
+const char **
+infer_node_get_strings(const InferNode *node, const char *name)
+{
+  g_autoptr(GVariant) value = lookup(node, name, G_VARIANT_TYPE_STRING_ARRAY);
+
+  return value ? g_variant_get_strv(value, NULL) : NULL;
 }
 
 gboolean

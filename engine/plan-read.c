@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan.h"
+#include "plugin-private.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -275,6 +276,28 @@ get_tensors(Reader *self, GVariant *list, gboolean optional, guint *n, GError **
   return g_steal_pointer(&tensors);
 }
 
+static const InferOp *
+find_op(Reader *self, const char *node, const char *name, guint32 version, GError **error)
+{
+  gboolean plugin = infer_plugin_is_id(name);
+  g_autofree char *key = plugin ? g_strdup_printf("%s@%u", name, version) : g_strdup(name);
+  const InferOp *op = infer_op_find(key);
+
+  if (op && op->version == version)
+    return op;
+  if (plugin) {
+    g_autofree char *reason = infer_plugin_unknown(name, version);
+    g_set_error(error, INFER_ERROR, INFER_ERROR_VERSION, "plan '%s', node '%s': %s", self->source,
+                node, reason);
+  } else {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_VERSION,
+                "plan '%s', node '%s': operator %s of version %u is not in this version (%s), "
+                "which has %u; build the plan again from the model",
+                self->source, node, name, version, INFER_VERSION, op ? op->version : 0);
+  }
+  return NULL;
+}
+
 static gboolean
 read_node(Reader *self, GVariant *item, GError **error)
 {
@@ -289,14 +312,9 @@ read_node(Reader *self, GVariant *item, GError **error)
   const InferOp *op;
 
   g_variant_get(item, "(&s&su@a{sv}@ai@ai)", &name, &op_name, &version, &attrs, &in, &out);
-  op = infer_op_find(op_name);
-  if (!op || op->version != version) {
-    g_set_error(error, INFER_ERROR, INFER_ERROR_VERSION,
-                "plan '%s', node '%s': operator %s of version %u is not in this version (%s), "
-                "which has %u; build the plan again from the model",
-                self->source, name, op_name, version, INFER_VERSION, op ? op->version : 0);
+  op = find_op(self, name, op_name, version, error);
+  if (!op)
     return FALSE;
-  }
   inputs = get_tensors(self, in, TRUE, &n_in, error);
   outputs = inputs ? get_tensors(self, out, FALSE, &n_out, error) : NULL;
   if (!outputs)
@@ -344,7 +362,8 @@ find_impl(InferDevice *device, const InferNode *anchor, const char *name)
     return &infer_impl_reference;
   if (g_str_equal(name, infer_impl_reformat.name))
     return &infer_impl_reformat;
-  return infer_device_find_impl(device, anchor->op->name, name);
+  return infer_plugin_of(anchor->op) ? infer_plugin_find_impl(device, anchor->op, name)
+                                     : infer_device_find_impl(device, anchor->op->name, name);
 }
 
 static gboolean

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan.h"
+#include "plugin-private.h"
 
 #include <string.h>
 
@@ -145,6 +146,8 @@ check_step(const InferProgram *program, const InferStep *step, const InferUses *
   if (strcmp(op, "infer.Reformat") == 0 && step->n_nodes == 1 &&
       step->impl != &infer_impl_reference)
     return TRUE;
+  if (step->impl == &infer_impl_reference && infer_step_find_opaque(step))
+    return refuse(step, error, "has a plugin without a reference and no implementation of it");
   if (step->impl == &infer_impl_reformat)
     return refuse(step, error, "has an implementation that does not support it");
   return check_layouts(program, step, step->impl, device, error);

@@ -360,7 +360,32 @@ INFER_API const gint64 *infer_node_get_ints(const InferNode *node, const char *n
  * Returns: (transfer none) (array length=n) (nullable): the list, or %NULL with @n = 0.
  */
 INFER_API const double *infer_node_get_floats(const InferNode *node, const char *name, gsize *n);
+/**
+ * infer_node_get_bytes:
+ * @node: a node
+ * @name: attribute
+ * @n: (out): how many there are
+ *
+ * Returns: (transfer none) (array length=n) (nullable): the bytes, or %NULL with @n = 0.
+ */
+INFER_API const guint8 *infer_node_get_bytes(const InferNode *node, const char *name, gsize *n);
+/**
+ * infer_node_get_strings:
+ * @node: a node
+ * @name: attribute
+ *
+ * Returns: (transfer container) (array zero-terminated=1) (nullable): the list; its strings are the
+ *   node's
+ */
+INFER_API const char **infer_node_get_strings(const InferNode *node, const char *name);
 INFER_API gboolean infer_node_has_attr(const InferNode *node, const char *name);
+
+/**
+ * infer_node_get_op_version:
+ *
+ * Returns: the operator's version: ONNX's operator set, or a plugin's version.
+ */
+INFER_API guint infer_node_get_op_version(const InferNode *node);
 
 /**
  * infer_attrs_new: (skip)
