@@ -100,6 +100,11 @@ set_flag(ExecArgs *args, const ExecFlag *flag, const char *value, GError **error
     g_free(*(char **)field);
     *(char **)field = g_strdup(value);
     return TRUE;
+  case EXEC_FLAG_STRINGS:
+    if (!*(GPtrArray **)field)
+      *(GPtrArray **)field = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(*(GPtrArray **)field, g_strdup(value));
+    return TRUE;
   case EXEC_FLAG_NAMES:
     return parse_names(flag, value, field, error);
   case EXEC_FLAG_UINT:
@@ -218,5 +223,6 @@ exec_args_clear(ExecArgs *args)
   for (guint i = 0; i < G_N_ELEMENTS(strings); i++)
     g_clear_pointer(strings[i], g_free);
   g_clear_pointer(&args->outputs, g_strfreev);
+  g_clear_pointer(&args->plugins, g_ptr_array_unref);
   g_clear_pointer(&args->percentiles, g_array_unref);
 }

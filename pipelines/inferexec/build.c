@@ -153,6 +153,10 @@ InferEngine *
 exec_engine_new(const ExecArgs *args, GError **error)
 {
   const char *plan = args->load_engine;
+  for (guint i = 0; args->plugins != NULL && i < args->plugins->len; i++) {
+    if (!infer_plugin_load(args->plugins->pdata[i], error))
+      return NULL;
+  }
   if (args->model != NULL && infer_format_of_file(args->model, NULL) == INFER_FORMAT_PLAN)
     plan = args->model;
   InferEngine *engine = plan != NULL ? load(args, plan, error) : build(args, error);

@@ -23,6 +23,7 @@ typedef struct {
   char *load_engine;
   char *save_engine;
   char **outputs;
+  GPtrArray *plugins;
   char *device;
   char *load_inputs;
   char *export_profile;
@@ -68,6 +69,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ExecArgs, exec_args_clear)
 typedef enum {
   EXEC_FLAG_BOOL,
   EXEC_FLAG_STRING,
+  EXEC_FLAG_STRINGS,
   EXEC_FLAG_NAMES,
   EXEC_FLAG_UINT,
   EXEC_FLAG_DOUBLE,

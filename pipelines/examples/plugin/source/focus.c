@@ -137,8 +137,7 @@ focus_eval(const InferNode *node, guint n_inputs, const InferArray *const *input
 typedef struct {
   const InferPluginTensor *in, *out;
   gint64 block;
-  gboolean channels_last;
-  float *scale, *shift; /* channels-last: of block * channels elements */
+  float *scale, *shift;
 } Focus;
 
 static gboolean
@@ -153,14 +152,13 @@ focus_prepare(InferPluginPrepare *prepare, GError **error)
   self->in = &prepare->inputs[0];
   self->out = &prepare->outputs[0];
   self->block = infer_node_get_int(prepare->node, "block", 2);
-  self->channels_last = self->in->strides[1] == 1 && channels > 1;
-  self->scale = g_new(float, self->block *channels + 1);
-  self->shift = g_new(float, self->block *channels + 1);
-  for (gint64 i = 0; i < self->block * channels; i++) {
-    double divisor = list_at(deviation, n_deviation, i % channels);
+  self->scale = g_new(float, channels + 1);
+  self->shift = g_new(float, channels + 1);
+  for (gint64 c = 0; c < channels; c++) {
+    double divisor = list_at(deviation, n_deviation, c);
 
-    self->scale[i] = (float)(1 / divisor);
-    self->shift[i] = (float)(-list_at(mean, n_mean, i % channels) / divisor);
+    self->scale[c] = (float)(1 / divisor);
+    self->shift[c] = (float)(-list_at(mean, n_mean, c) / divisor);
   }
   prepare->state = self;
   return TRUE;
@@ -176,8 +174,8 @@ focus_release(gpointer state)
   g_free(self);
 }
 
-/* The loops that the compiler turns into vectors. One for every pixel of a row ... */
-#define PLANE_ROW(NAME, TYPE)                                                                      \
+/* The loop that the compiler turns into vectors. */
+#define ROW(NAME, TYPE)                                                                            \
   static void NAME(float *restrict out, const TYPE *restrict in, gint64 n, gint64 step,            \
                    float scale, float shift)                                                       \
   {                                                                                                \
@@ -185,23 +183,13 @@ focus_release(gpointer state)
       out[x] = (float)in[x * step] * scale + shift;                                                \
   }
 
-/* ... and one for the block * C elements that lie side by side in both tensors. */
-#define PIXEL_ROW(NAME, TYPE)                                                                      \
-  static void NAME(float *restrict out, const TYPE *restrict in, gint64 n,                         \
-                   const float *restrict scale, const float *restrict shift)                       \
-  {                                                                                                \
-    for (gint64 i = 0; i < n; i++)                                                                 \
-      out[i] = (float)in[i] * scale[i] + shift[i];                                                 \
-  }
+ROW(row_float, float)
+ROW(row_uint8, guint8)
 
-PLANE_ROW(plane_row_float, float)
-PLANE_ROW(plane_row_uint8, guint8)
-PIXEL_ROW(pixel_row_float, float)
-PIXEL_ROW(pixel_row_uint8, guint8)
-
-static void
-run_planes(const Focus *self, const void *in, float *out)
+static gboolean
+focus_run(const InferPluginRun *run, GError **error)
 {
+  const Focus *self = run->state;
   const gint64 *is = self->in->strides, *os = self->out->strides, *d = self->out->dims.d;
   gint64 channels = self->in->dims.d[1], block = self->block;
 
@@ -209,56 +197,23 @@ run_planes(const Focus *self, const void *in, float *out)
     for (gint64 k = 0; k < d[1]; k++)
       for (gint64 y = 0; y < d[2]; y++) {
         gint64 c = k % channels, i = k / channels / block, j = k / channels % block;
-        gint64 from = n * is[0] + c * is[1] + (y * block + i) * is[2] + j * is[3];
-        float *to = out + n * os[0] + k * os[1] + y * os[2];
+        gint64 from = n * is[0] + c * is[1] + (y * block + i) * is[2] + j;
+        float *out = (float *)run->outputs[0] + n * os[0] + k * os[1] + y * os[2];
 
         if (self->in->type == INFER_TYPE_FLOAT)
-          plane_row_float(to, (const float *)in + from, d[3], block, self->scale[c],
-                          self->shift[c]);
+          row_float(out, (const float *)run->inputs[0] + from, d[3], block, self->scale[c],
+                    self->shift[c]);
         else
-          plane_row_uint8(to, (const guint8 *)in + from, d[3], block, self->scale[c],
-                          self->shift[c]);
+          row_uint8(out, (const guint8 *)run->inputs[0] + from, d[3], block, self->scale[c],
+                    self->shift[c]);
       }
-}
-
-static void
-run_pixels(const Focus *self, const void *in, float *out)
-{
-  const gint64 *is = self->in->strides, *os = self->out->strides, *d = self->out->dims.d;
-  gint64 block = self->block, run = block * self->in->dims.d[1];
-
-  for (gint64 n = 0; n < d[0]; n++)
-    for (gint64 y = 0; y < d[2]; y++)
-      for (gint64 i = 0; i < block; i++)
-        for (gint64 x = 0; x < d[3]; x++) {
-          gint64 from = n * is[0] + (y * block + i) * is[2] + x * block * is[3];
-          float *to = out + n * os[0] + y * os[2] + x * os[3] + i * run;
-
-          if (self->in->type == INFER_TYPE_FLOAT)
-            pixel_row_float(to, (const float *)in + from, run, self->scale, self->shift);
-          else
-            pixel_row_uint8(to, (const guint8 *)in + from, run, self->scale, self->shift);
-        }
-}
-
-static gboolean
-focus_run(const InferPluginRun *run, GError **error)
-{
-  const Focus *self = run->state;
-
-  if (self->channels_last)
-    run_pixels(self, run->inputs[0], run->outputs[0]);
-  else
-    run_planes(self, run->inputs[0], run->outputs[0]);
   return TRUE;
 }
 
-/* Channels-last first: the convolution that follows wants it. */
+/* One row for each combination that can be run; INFER_PLUGIN_CHANNELS_LAST would be others. */
 static const InferPluginFormats formats[] = {
-    {{{INFER_TYPE_FLOAT, INFER_PLUGIN_CHANNELS_LAST}},
-     {{INFER_TYPE_FLOAT, INFER_PLUGIN_CHANNELS_LAST}}},
-    {{{INFER_TYPE_UINT8, INFER_PLUGIN_CHANNELS_LAST}},
-     {{INFER_TYPE_FLOAT, INFER_PLUGIN_CHANNELS_LAST}}},
+    {{{INFER_TYPE_FLOAT, INFER_PLUGIN_ROW_MAJOR}}, {{INFER_TYPE_FLOAT, INFER_PLUGIN_ROW_MAJOR}}},
+    {{{INFER_TYPE_UINT8, INFER_PLUGIN_ROW_MAJOR}}, {{INFER_TYPE_FLOAT, INFER_PLUGIN_ROW_MAJOR}}},
 };
 
 static const InferPluginImpl impls[] = {
