@@ -239,7 +239,7 @@ test_caffe_errors(void)
   check_caffe_error(CAFFE_LAYER("Reference", "p_param { factor: [1, 2] }"),
                     "field 'factor' is a float");
   check_caffe_error(CAFFE_LAYER("Reference", "p_param { factor: [1, 2 }"), "',' or ']' is missing");
-  check_caffe_error(CAFFE_LAYER("Reference", "p_param { factor: 1"), "a message has no '}'");
+  check_caffe_error(CAFFE_LAYER("Reference", "p_param { factor: 1"), "has no '}'");
   check_caffe_error(CAFFE_LAYER("Reference", "p_param { a{a{a{a{a{a{a{a{a{a{a{ } }"),
                     "nested too deeply");
   check_caffe_error(CAFFE_LAYER("Reference", ""), "field 'factor' (a float) is missing");

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * focus-demo LIBRARY... [device=NAME]: loads plugin libraries, builds a network with the layer
- * example.FocusNormalize in it, saves the plan, loads it, runs a batch, and looks whether each
- * number is what the layer's formula says.
+ * focus-demo [LIBRARY...] [device=NAME] [plan=FILE]: loads plugin libraries, builds a network with
+ * the layer example.FocusNormalize in it, saves the plan (for good where a file is named), loads
+ * it, runs a batch, and looks whether each number is what the layer's formula says.
  */
 #include <infer/infer.h>
 
 #include <glib/gstdio.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define ROWS 3
 #define CHANNELS 3
@@ -120,13 +121,15 @@ main(int argc, char **argv)
 {
   g_autoptr(GError) error = NULL;
   g_autofree char *folder = g_dir_make_tmp("focus-XXXXXX", &error);
-  g_autofree char *path = folder ? g_build_filename(folder, "focus.plan", NULL) : NULL;
-  const char *device = "cpu";
+  g_autofree char *temporary = folder ? g_build_filename(folder, "focus.plan", NULL) : NULL;
+  const char *device = "cpu", *path = temporary;
   gboolean ok = folder != NULL;
 
   for (int i = 1; i < argc && ok; i++) {
     if (g_str_has_prefix(argv[i], "device="))
       device = argv[i] + strlen("device=");
+    else if (g_str_has_prefix(argv[i], "plan="))
+      path = argv[i] + strlen("plan=");
     else
       ok = infer_plugin_load(argv[i], &error);
   }
@@ -134,7 +137,7 @@ main(int argc, char **argv)
   if (!ok)
     fprintf(stderr, "focus-demo: %s\n", error->message);
   if (folder) {
-    g_unlink(path);
+    g_unlink(temporary);
     g_rmdir(folder);
   }
   return ok ? 0 : 1;
