@@ -392,8 +392,8 @@ INFER_API GVariant *infer_plugin_info_get_fields(const InferPluginInfo *info);
 /**
  * infer_plugin_list:
  *
- * Returns: (transfer full) (element-type InferPluginInfo): every layer that is registered, by name
- *   and version
+ * Returns: (transfer container) (element-type InferPluginInfo): every layer that is registered, by
+ * name and version
  */
 INFER_API GPtrArray *infer_plugin_list(void);
 
