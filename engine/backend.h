@@ -13,7 +13,7 @@ G_BEGIN_DECLS
  * infer_backend_get(); the public functions of the engine validate everything before they call it.
  */
 
-#define INFER_BACKEND_ABI 2
+#define INFER_BACKEND_ABI 3
 
 /** A device that was opened; a backend puts this first in a structure of its own. */
 typedef struct _InferDevice InferDevice;

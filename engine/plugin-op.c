@@ -281,6 +281,7 @@ typedef struct {
   InferPluginPrepare prepare;
   InferPluginTensor *in, *out;
   gint *map;
+  const void **constants;
   const void **in_data;
 } State;
 
@@ -294,6 +295,7 @@ impl_release(gpointer data)
   g_free(self->in);
   g_free(self->out);
   g_free(self->map);
+  g_free(self->constants);
   g_free(self->in_data);
   g_free(self);
 }
@@ -317,6 +319,7 @@ state_new(const InferPrepare *prepare)
   self->in = g_new0(InferPluginTensor, node->n_inputs + 1);
   self->out = g_new0(InferPluginTensor, node->n_outputs + 1);
   self->map = g_new0(gint, node->n_inputs + 1);
+  self->constants = g_new0(const void *, node->n_inputs + 1);
   self->in_data = g_new0(const void *, node->n_inputs + 1);
   for (guint i = 0; i < node->n_inputs; i++) {
     self->map[i] = node->inputs[i] ? infer_step_find_input(prepare->step, node->inputs[i]) : -1;
@@ -336,14 +339,45 @@ state_new(const InferPrepare *prepare)
 }
 
 static gboolean
+copy_constant(gpointer user_data, const InferArray *value, gpointer dst, GError **error)
+{
+  memcpy(dst, value->data, value->size);
+  return TRUE;
+}
+
+/* Constants where the device can read them. */
+static gboolean
+place_constants(State *self, InferPrepare *prepare, GError **error)
+{
+  static const char key[] = "plugin";
+
+  for (guint i = 0; i < self->prepare.n_inputs && !self->backend->host_memory; i++) {
+    const InferArray *value = self->in[i].value;
+
+    if (!value)
+      continue;
+    self->constants[i] = infer_prepare_pack(prepare, (guint)self->map[i], key, sizeof key,
+                                            value->size, copy_constant, NULL, error);
+    if (!self->constants[i])
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
 impl_prepare(InferPrepare *prepare, GError **error)
 {
   const InferPluginImpl *impl = step_of(prepare->step->impl)->plugin;
   const InferNode *node = prepare->step->nodes[0];
   State *self = state_new(prepare);
   GError *reason = NULL;
-  gboolean ok = !impl->prepare || impl->prepare(&self->prepare, &reason);
+  gboolean ok;
 
+  if (!place_constants(self, prepare, error)) {
+    impl_release(self);
+    return FALSE;
+  }
+  ok = !impl->prepare || impl->prepare(&self->prepare, &reason);
   if (ok)
     self->impl = impl;
   if (!ok || reason) {
@@ -376,7 +410,9 @@ impl_run(gpointer state, InferStream *stream, void *const *inputs, void *const *
   if (self->backend->stream_native)
     run.stream = self->backend->stream_native(stream);
   for (guint i = 0; i < self->prepare.n_inputs; i++)
-    self->in_data[i] = self->map[i] >= 0 ? inputs[self->map[i]] : NULL;
+    self->in_data[i] = self->constants[i]  ? self->constants[i]
+                       : self->map[i] >= 0 ? inputs[self->map[i]]
+                                           : NULL;
   if (self->impl->run(&run, &reason) && !reason)
     return TRUE;
   return failed(self->prepare.node, reason, "the plugin fails and does not say why", error);
@@ -401,6 +437,7 @@ infer_plugin_init_step(InferPluginStep *step, const char *id, const InferPluginI
       .release = impl_release,
       .run = impl_run,
       .strided = impl->strided ? impl_strided : NULL,
+      .on_host = impl->synchronous,
   };
 }
 

@@ -138,7 +138,8 @@ typedef struct {
  *   before the call
  * @state: (out): what InferPluginImpl.run and release get
  *
- * One node made ready for one set of dimensions. All pointers live until the state is released.
+ * One node made ready for one set of dimensions. The structure and what it points at live until the
+ * state is released.
  */
 typedef struct {
   const InferNode *node;
@@ -162,8 +163,7 @@ typedef struct {
  * @outputs: memory of each output
  * @workspace: as many bytes as asked for
  *
- * One run. Memory is the device's. That of constant inputs is the host's on the CPU; an
- * implementation for another device reads InferPluginTensor.value in prepare and copies it there.
+ * One run. All memory is the device's, that of constant inputs too.
  */
 typedef struct {
   gpointer state;
@@ -181,11 +181,13 @@ typedef struct {
  * @name: (nullable): what inspection and plans call it; "namespace.Name.backend" where %NULL
  * @batch_invariant: the same rows give the same bits whatever the batch is
  * @strided: operands may have gaps, being parts of larger tensors; strides say where elements lie
+ * @synchronous: it waits for the stream or works on the host, so that a run cannot be captured in a
+ *   graph
  * @formats: (array length=n_formats): combinations of types and layouts, the best first
  * @n_formats: number of @formats
  * @supports: (nullable): further conditions on types, ranks and fields; dimensions may be symbols
  * @prepare: (nullable): sets the workspace and the state
- * @run: runs, or enqueues on the stream; allocates nothing and does not wait
+ * @run: runs, or enqueues on the stream; allocates nothing and, unless @synchronous, does not wait
  * @release: (nullable): frees the state
  *
  * One way to run a layer on one kind of device. The engine asks the implementations of a layer in
@@ -196,6 +198,7 @@ typedef struct {
   const char *name;
   gboolean batch_invariant;
   gboolean strided;
+  gboolean synchronous;
   const InferPluginFormats *formats;
   guint n_formats;
   gboolean (*supports)(const InferNode *node, guint n_inputs, const InferPluginOperand *inputs,

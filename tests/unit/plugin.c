@@ -382,6 +382,30 @@ test_network(void)
   }
 }
 
+/* On a device whose memory the host cannot reach constants are in its memory, too. */
+static void
+test_device_memory(void)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(InferNetwork) network = infer_network_new();
+  g_autoptr(InferArray) weights = infer_array_new(INFER_TYPE_FLOAT, &INFER_DIMS(2), NULL);
+  g_autoptr(InferEngine) engine = NULL;
+  InferTensor *in[2] = {image(network), NULL};
+  InferNode *node;
+
+  plugin_layers_register(FALSE);
+  ((float *)weights->data)[1] = 2;
+  in[1] = infer_network_add_constant(network, NULL, weights);
+  node = infer_network_add_plugin(network, "test.Null", 0, "layer", in, 2, factor(2), 0, &error);
+  g_assert_no_error(error);
+  infer_network_mark_output(network, node->outputs[0], "y", &error);
+  engine = build_on(network, "null", 2, &error);
+  g_assert_no_error(error);
+  g_atomic_int_set(&plugin_layers_runs, 0);
+  check_scaled(engine, 2, 2.25);
+  g_assert_cmpint(g_atomic_int_get(&plugin_layers_runs), ==, 1);
+}
+
 static void
 test_batch_invariance(void)
 {
@@ -622,6 +646,7 @@ main(int argc, char **argv)
   g_test_add_func("/plugin/answers", test_answers);
   g_test_add_func("/plugin/run", test_run);
   g_test_add_func("/plugin/network", test_network);
+  g_test_add_func("/plugin/device-memory", test_device_memory);
   g_test_add_func("/plugin/batch-invariance", test_batch_invariance);
   g_test_add_func("/plugin/verify", test_verify);
   g_test_add_func("/plugin/constants", test_constants);
