@@ -391,9 +391,12 @@ read_steps(Reader *self, InferProgram *program, InferDevice *device, GError **er
     step->impl = find_impl(device, nodes[anchor], impl);
     if (!step->impl) {
       g_set_error(error, INFER_ERROR, INFER_ERROR_VERSION,
-                  "plan '%s', step '%s': device %s has no implementation '%s'; build the plan "
-                  "again on this machine",
-                  self->source, name, device->name, impl);
+                  "plan '%s', step '%s': device %s has no implementation '%s'; %s", self->source,
+                  name, device->name, impl,
+                  infer_plugin_of(nodes[anchor]->op)
+                      ? "load the plugin's library that brings it (--plugins, INFER_PLUGIN_PATH), "
+                        "or build the plan again"
+                      : "build the plan again on this machine");
       return FALSE;
     }
   }

@@ -447,6 +447,8 @@ infer_plugin_choose(InferDevice *device, const InferStep *step, InferLayout *inp
 {
   const InferPlugin *plugin = infer_plugin_of(step->nodes[step->anchor]->op);
 
+  /* A library that brings only an implementation is looked for by nobody else. */
+  infer_plugin_load_all();
   for (const InferPluginStep *const *list = infer_plugin_impls(plugin); *list; list++)
     if (plugin_step_supports(*list, device, step, inputs, outputs))
       return &(*list)->impl;
@@ -458,6 +460,7 @@ infer_plugin_find_impl(InferDevice *device, const InferOp *op, const char *name)
 {
   const InferPlugin *plugin = infer_plugin_of(op);
 
+  infer_plugin_load_all();
   for (const InferPluginStep *const *list = infer_plugin_impls(plugin); *list; list++)
     if (g_str_equal((*list)->impl.name, name) &&
         g_str_equal((*list)->plugin->backend, device->backend->name))

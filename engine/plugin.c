@@ -5,7 +5,7 @@
 #include <dlfcn.h>
 #include <gmodule.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/auxv.h>
 
 /*
  * The registry only grows: libraries stay, and what points into them may be kept without a lock.
@@ -338,8 +338,7 @@ static void
 load_search_path(void)
 {
   /* A process with raised rights does not run code that its caller names. */
-  const char *variable =
-      getuid() == geteuid() && getgid() == getegid() ? g_getenv("INFER_PLUGIN_PATH") : NULL;
+  const char *variable = getauxval(AT_SECURE) ? NULL : g_getenv("INFER_PLUGIN_PATH");
   g_auto(GStrv) parts = g_strsplit(variable ? variable : "", G_SEARCHPATH_SEPARATOR_S, -1);
   g_autofree char *own = NULL;
   Dl_info info;

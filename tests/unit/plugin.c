@@ -110,6 +110,22 @@ check_scaled(InferEngine *engine, float by, float plus)
     g_assert_cmpfloat_with_epsilon(y[i], (float)i / 7 * by + plus, 1e-5);
 }
 
+/* Runs a test in a process that has other plugins, with the engine's plan. */
+static void
+check_in_process(InferEngine *engine, const char *test)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *folder = g_dir_make_tmp("infer-plugin-XXXXXX", &error);
+  g_autofree char *path = g_build_filename(folder, "saved.plan", NULL);
+
+  g_assert_true(infer_engine_save(engine, path, &error));
+  g_setenv("PLUGIN_TEST_PLAN", path, TRUE);
+  g_test_trap_subprocess(test, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+  g_unlink(path);
+  g_rmdir(folder);
+  g_test_trap_assert_passed();
+}
+
 /* --- registration --- */
 
 static void
@@ -156,6 +172,7 @@ test_libraries(void)
   y = run(engine, 1, 0, &n);
   for (gsize i = 0; i < n; i++)
     g_assert_cmpfloat(y[i], ==, -(float)i / 7);
+  check_in_process(engine, "/plugin/plan/subprocess/half");
 }
 
 static const InferPluginCreator *bad_creator;
@@ -513,8 +530,6 @@ test_plan(void)
   g_autoptr(InferEngine) engine = NULL;
   g_autoptr(InferEngine) loaded = NULL;
   g_autoptr(GBytes) plan = NULL;
-  g_autofree char *folder = g_dir_make_tmp("infer-plugin-XXXXXX", &error);
-  g_autofree char *path = g_build_filename(folder, "saved.plan", NULL);
 
   plugin_layers_register(FALSE);
   engine = build("test.Scale", "cpu", 2, &error);
@@ -528,14 +543,8 @@ test_plan(void)
   g_assert_cmpint(g_atomic_int_get(&plugin_layers_runs), ==, 1);
 
   /* In processes that do not have the layer, or another version of it. */
-  g_assert_true(infer_engine_save(engine, path, &error));
-  g_setenv("PLUGIN_TEST_PLAN", path, TRUE);
-  g_test_trap_subprocess("/plugin/plan/subprocess/without", 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
-  g_test_trap_assert_passed();
-  g_test_trap_subprocess("/plugin/plan/subprocess/newer", 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
-  g_test_trap_assert_passed();
-  g_unlink(path);
-  g_rmdir(folder);
+  check_in_process(engine, "/plugin/plan/subprocess/without");
+  check_in_process(engine, "/plugin/plan/subprocess/newer");
 }
 
 static void
@@ -575,6 +584,24 @@ test_plan_newer(void)
     g_assert_null(infer_plugin_find("Scale", 7, &error));
     assert_says(error, INFER_ERROR_VERSION, "of version 7", "version 1", "version 2");
   }
+}
+
+/* The half with the layer is loaded, the half with the implementation is not. */
+static void
+test_plan_half(void)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(InferEngine) engine = NULL;
+  g_autofree char *good = library("good"), *half = library("half");
+  const char *path = g_getenv("PLUGIN_TEST_PLAN");
+
+  g_assert_nonnull(path);
+  g_assert_true(infer_plugin_load(good, &error));
+  g_assert_null(infer_engine_new_from_file(path, "cpu", 1, INFER_LOAD_MAP, &error));
+  assert_says(error, INFER_ERROR_VERSION, "'library.Negate.cpu'", "--plugins");
+  g_assert_true(infer_plugin_load(half, &error));
+  engine = infer_engine_new_from_file(path, "cpu", 1, INFER_LOAD_MAP, &error);
+  g_assert_no_error(error);
 }
 
 static void
@@ -654,6 +681,7 @@ main(int argc, char **argv)
   g_test_add_func("/plugin/plan", test_plan);
   g_test_add_func("/plugin/plan/subprocess/without", test_plan_without);
   g_test_add_func("/plugin/plan/subprocess/newer", test_plan_newer);
+  g_test_add_func("/plugin/plan/subprocess/half", test_plan_half);
   g_test_add_func("/plugin/search-path", test_search_path);
   g_test_add_func("/plugin/threads", test_threads);
   return g_test_run();
