@@ -507,7 +507,8 @@ infer_network_replace_output(InferNetwork *self, InferTensor *from, InferTensor 
 void
 infer_network_order_nodes(InferNetwork *self, InferNode *const *nodes)
 {
-  memcpy(self->nodes->pdata, nodes, self->nodes->len * sizeof *nodes);
+  if (self->nodes->len)
+    memcpy(self->nodes->pdata, nodes, self->nodes->len * sizeof *nodes);
 }
 
 gboolean
