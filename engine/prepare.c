@@ -172,6 +172,7 @@ set_buffer(InferPrepared *self, const InferTensor *tensor, const InferOperand *o
   buffer->type = operand->type;
   buffer->dims = operand->dims;
   buffer->value = operand->value;
+  buffer->alignment = INFER_MEMORY_ALIGNMENT;
   infer_order_strides(order, &buffer->dims, buffer->strides);
   return TRUE;
 }

@@ -11,4 +11,6 @@ typedef struct {
   const InferImpl *const *impls;
 } InferCudaOp;
 
+extern const InferImpl infer_cuda_convolution;
+
 G_END_DECLS

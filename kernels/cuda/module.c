@@ -15,13 +15,20 @@
 #define MOVE
 #endif
 
+static const InferImpl *const convolution[] = {&infer_cuda_convolution, NULL};
+
+static const InferCudaOp infer_cuda_ops_library[] = {
+    {"Conv", convolution},
+    {"ConvTranspose", convolution},
+};
+
 /* Tables of operators; one that is in several of them has the implementations of all. */
 static const struct {
   const InferCudaOp *ops;
   guint n;
 } tables[] = {
 #define TABLE(NAME) {NAME, G_N_ELEMENTS(NAME)},
-    OPS MOVE{NULL, 0},
+    TABLE(infer_cuda_ops_library) OPS MOVE{NULL, 0},
 #undef TABLE
 };
 
