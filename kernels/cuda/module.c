@@ -15,11 +15,16 @@
 #define MOVE
 #endif
 
-static const InferImpl *const convolution[] = {&infer_cuda_convolution, NULL};
+static const InferImpl *const convolution[] = {&infer_cuda_convolution, &infer_cuda_conv_gemm,
+                                               NULL};
+static const InferImpl *const transposed[] = {&infer_cuda_convolution, NULL};
+static const InferImpl *const product[] = {&infer_cuda_gemm, NULL};
 
 static const InferCudaOp infer_cuda_ops_library[] = {
     {"Conv", convolution},
-    {"ConvTranspose", convolution},
+    {"ConvTranspose", transposed},
+    {"Gemm", product},
+    {"MatMul", product},
 };
 
 /* Tables of operators; one that is in several of them has the implementations of all. */
