@@ -11,8 +11,4 @@ typedef struct {
   const InferImpl *const *impls;
 } InferCudaOp;
 
-extern const InferImpl infer_cuda_conv_gemm;
-extern const InferImpl infer_cuda_convolution;
-extern const InferImpl infer_cuda_gemm;
-
 G_END_DECLS

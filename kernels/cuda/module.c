@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "device.h"
-#include "impls.h"
+#include "impls-library.h"
 
 #if __has_include("impls-ops.h")
 #include "impls-ops.h"
 #define OPS TABLE(infer_cuda_ops_ops)
+#define LAST TABLE(infer_cuda_ops_last)
 #else
 #define OPS
+#define LAST
 #endif
 #if __has_include("impls-move.h")
 #include "impls-move.h"
@@ -15,10 +17,10 @@
 #define MOVE
 #endif
 
-static const InferImpl *const convolution[] = {&infer_cuda_convolution, &infer_cuda_conv_gemm,
-                                               NULL};
-static const InferImpl *const transposed[] = {&infer_cuda_convolution, NULL};
-static const InferImpl *const product[] = {&infer_cuda_gemm, NULL};
+static const InferImpl *const convolution[] = {&infer_cudnn_convolution,
+                                               &infer_cublaslt_convolution, NULL};
+static const InferImpl *const transposed[] = {&infer_cudnn_convolution, NULL};
+static const InferImpl *const product[] = {&infer_cublaslt_gemm, NULL};
 
 static const InferCudaOp infer_cuda_ops_library[] = {
     {"Conv", convolution},
@@ -33,7 +35,7 @@ static const struct {
   guint n;
 } tables[] = {
 #define TABLE(NAME) {NAME, G_N_ELEMENTS(NAME)},
-    TABLE(infer_cuda_ops_library) OPS MOVE{NULL, 0},
+    TABLE(infer_cuda_ops_library) OPS MOVE LAST{NULL, 0},
 #undef TABLE
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "conv.h"
+#include "cudnn-conv.h"
 #include "private.h"
 
 #include <string.h>

@@ -7,7 +7,7 @@
 G_BEGIN_DECLS
 
 /**
- * InferCudaChain:
+ * InferCudaFused:
  * @program: what the nodes after the anchor do to its result
  * @n_sides: operands of the program that are not made in the step
  * @sides: their indices among the step's inputs
@@ -21,10 +21,10 @@ typedef struct {
   gint sides[INFER_EPILOGUE_MAX_SIDES];
   gboolean constant[INFER_EPILOGUE_MAX_SIDES];
   InferType type;
-} InferCudaChain;
+} InferCudaFused;
 
 /**
- * infer_cuda_chain_parse:
+ * infer_cuda_fused_parse:
  * @step: a step whose anchor comes first
  * @bias: (nullable): a constant of one element a channel that the anchor itself adds
  * @axis: the axis of channels; negative from the last
@@ -33,18 +33,19 @@ typedef struct {
  *
  * Returns: whether all of the step's nodes after the anchor can be a program, and all types are one
  */
-gboolean infer_cuda_chain_parse(const InferStep *step, const InferTensor *bias, gint axis,
-                                gint64 channels, InferCudaChain *chain);
+gboolean infer_cuda_fused_parse(const InferStep *step, const InferTensor *bias, gint axis,
+                                gint64 channels, InferCudaFused *chain);
 
-/** infer_cuda_chain_side: a constant side in the device's memory, @padded elements for each of
+/** infer_cuda_fused_side: a constant side in the device's memory, @padded elements for each of
  *  @groups groups. */
-const void *infer_cuda_chain_side(InferPrepare *prepare, const InferCudaChain *chain, guint side,
+const void *infer_cuda_fused_side(InferPrepare *prepare, const InferCudaFused *chain, guint side,
                                   gint64 groups, gint64 padded, GError **error);
 
-/** infer_cuda_epilogue: the kernel that interprets programs for a type. */
-CUfunction infer_cuda_epilogue(InferCudaDevice *device, InferType type, GError **error);
+/** infer_cuda_fused_kernel: the kernel that interprets programs for a type. */
+CUfunction infer_cuda_fused_kernel(InferCudaDevice *device, InferType type, GError **error);
 
-/** infer_cuda_blocks: blocks of 256 threads for @n elements, which loop where there are more. */
-InferCudaSize infer_cuda_blocks(const InferCudaDevice *device, gint64 n);
+/** infer_cuda_fused_blocks: blocks of 256 threads for @n elements, which loop where there are more.
+ */
+InferCudaSize infer_cuda_fused_blocks(const InferCudaDevice *device, gint64 n);
 
 G_END_DECLS

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "impls.h"
-#include "product.h"
+#include "impls-library.h"
+#include "lt-product.h"
 
 #include <string.h>
 
@@ -11,12 +11,12 @@ typedef struct {
   gboolean transposed_a, transposed_b;
   float alpha, beta;
   gint64 n;
-  InferCudaChain chain;
+  InferCudaFused chain;
 } Gemm;
 
 typedef struct {
   InferCudaDevice *device;
-  InferCudaProductState *product; /* NULL where there is nothing to do */
+  InferCublasltProductState *product; /* NULL where there is nothing to do */
   gint a, b;
   const void *packed_a, *packed_b;
 } State;
@@ -78,7 +78,7 @@ parse(const InferStep *step, Gemm *gemm)
   /* Without columns of its own, a channel would be a row. */
   if (b->dims.n < 2 && step->n_nodes > 1)
     return FALSE;
-  return infer_cuda_chain_parse(step, bias, -1, gemm->n, &gemm->chain) &&
+  return infer_cuda_fused_parse(step, bias, -1, gemm->n, &gemm->chain) &&
          a->type == gemm->chain.type && b->type == gemm->chain.type && gemm->a >= 0 && gemm->b >= 0;
 }
 
@@ -112,8 +112,8 @@ typedef struct {
 
 /* Dimensions that can be walked as one become one. */
 static void
-merge_batches(const InferDims *a, const InferDims *b, const InferDims *full, InferCudaProduct *p,
-              Batches *batches)
+merge_batches(const InferDims *a, const InferDims *b, const InferDims *full,
+              InferCublasltProduct *p, Batches *batches)
 {
   gint64 d = p->m * p->n;
 
@@ -151,7 +151,7 @@ full_result(const InferDims *a, const InferDims *b, const InferDims *out, gint64
 }
 
 static void
-set_batches(const Batches *batches, InferCudaProduct *p)
+set_batches(const Batches *batches, InferCublasltProduct *p)
 {
   p->count = 1;
   if (batches->n == 0)
@@ -175,7 +175,7 @@ set_batches(const Batches *batches, InferCudaProduct *p)
 }
 
 static gboolean
-read_product(const InferPrepare *prepare, const Gemm *gemm, InferCudaProduct *p, GError **error)
+read_product(const InferPrepare *prepare, const Gemm *gemm, InferCublasltProduct *p, GError **error)
 {
   const InferDims *a = &prepare->inputs[gemm->a].dims, *b = &prepare->inputs[gemm->b].dims;
   const InferDims *out = &prepare->outputs[0].dims;
@@ -183,11 +183,11 @@ read_product(const InferPrepare *prepare, const Gemm *gemm, InferCudaProduct *p,
   Batches batches = {0};
   InferDims full;
 
-  *p = (InferCudaProduct){.type = gemm->chain.type,
-                          .alpha = gemm->alpha,
-                          .beta = gemm->beta,
-                          .c_input = gemm->c,
-                          .chain = gemm->chain};
+  *p = (InferCublasltProduct){.type = gemm->chain.type,
+                              .alpha = gemm->alpha,
+                              .beta = gemm->beta,
+                              .c_input = gemm->c,
+                              .chain = gemm->chain};
   p->m = gemm->transposed_a ? columns : rows;
   p->k = gemm->transposed_a ? rows : columns;
   p->n = gemm->transposed_b ? rows_of(b, FALSE) : columns_of(b, FALSE);
@@ -196,9 +196,9 @@ read_product(const InferPrepare *prepare, const Gemm *gemm, InferCudaProduct *p,
   if (inner != p->k || infer_dims_count(&full) != infer_dims_count(out) || p->m > G_MAXINT32 ||
       p->n > G_MAXINT32 || p->k > G_MAXINT32 || p->n < 0)
     return infer_cuda_fail(prepare, error, INFER_ERROR_SHAPE, "the matrices do not fit each other");
-  p->a = (InferCudaMatrix){columns, 0, gemm->transposed_a};
-  p->b = (InferCudaMatrix){gemm->transposed_b ? p->k : p->n, 0, gemm->transposed_b};
-  p->d = p->c = (InferCudaMatrix){p->n, 0, FALSE};
+  p->a = (InferCublasltMatrix){columns, 0, gemm->transposed_a};
+  p->b = (InferCublasltMatrix){gemm->transposed_b ? p->k : p->n, 0, gemm->transposed_b};
+  p->d = p->c = (InferCublasltMatrix){p->n, 0, FALSE};
   merge_batches(a, b, &full, p, &batches);
   set_batches(&batches, p);
   p->c.batch = p->d.batch;
@@ -219,7 +219,7 @@ read_product(const InferPrepare *prepare, const Gemm *gemm, InferCudaProduct *p,
 static gboolean
 pack_transposed(gpointer user_data, const InferArray *value, gpointer dst, GError **error)
 {
-  const InferCudaProduct *p = user_data;
+  const InferCublasltProduct *p = user_data;
   gsize size = infer_type_bits(value->type) / 8;
 
   for (gint64 k = 0; k < p->k; k++)
@@ -230,7 +230,7 @@ pack_transposed(gpointer user_data, const InferArray *value, gpointer dst, GErro
 }
 
 static gboolean
-pack(InferPrepare *prepare, State *state, InferCudaProduct *p, GError **error)
+pack(InferPrepare *prepare, State *state, InferCublasltProduct *p, GError **error)
 {
   static const char key[] = "transposed";
   const InferBuffer *a = &prepare->inputs[state->a], *b = &prepare->inputs[state->b];
@@ -257,7 +257,7 @@ release(gpointer data)
 
   infer_cuda_push(state->device);
   if (state->product)
-    infer_cuda_product_free(state->product);
+    infer_cublaslt_product_free(state->product);
   infer_cuda_pop();
   g_free(state);
 }
@@ -265,7 +265,7 @@ release(gpointer data)
 static gboolean
 prepare_current(InferPrepare *prepare, const Gemm *gemm, State *state, GError **error)
 {
-  g_autofree InferCudaProduct *p = g_new0(InferCudaProduct, 1);
+  g_autofree InferCublasltProduct *p = g_new0(InferCublasltProduct, 1);
 
   if (!read_product(prepare, gemm, p, error))
     return FALSE;
@@ -276,7 +276,7 @@ prepare_current(InferPrepare *prepare, const Gemm *gemm, State *state, GError **
                            "a product over no elements is not supported");
   if (!pack(prepare, state, p, error))
     return FALSE;
-  state->product = infer_cuda_product_new(prepare, p, error);
+  state->product = infer_cublaslt_product_new(prepare, p, error);
   return state->product != NULL;
 }
 
@@ -307,7 +307,7 @@ static char **
 tactics(const InferPrepare *prepare, const InferTacticArgs *args)
 {
   g_autofree Gemm *gemm = g_new0(Gemm, 1);
-  g_autofree InferCudaProduct *p = g_new0(InferCudaProduct, 1);
+  g_autofree InferCublasltProduct *p = g_new0(InferCublasltProduct, 1);
   InferPrepare copy = *prepare;
   char **names = NULL;
 
@@ -318,7 +318,7 @@ tactics(const InferPrepare *prepare, const InferTacticArgs *args)
   {
     State state = {.a = gemm->a, .b = gemm->b};
     if (pack(&copy, &state, p, NULL))
-      names = infer_cuda_product_tactics(prepare, p, args);
+      names = infer_cublaslt_product_tactics(prepare, p, args);
   }
   infer_cuda_pop();
   return names;
@@ -332,12 +332,12 @@ run(gpointer data, InferStream *stream, void *const *inputs, void *const *output
 
   if (!state->product)
     return TRUE;
-  return infer_cuda_product_run(
+  return infer_cublaslt_product_run(
       state->product, stream, state->packed_a ? state->packed_a : inputs[state->a],
       state->packed_b ? state->packed_b : inputs[state->b], inputs, outputs[0], workspace, error);
 }
 
-const InferImpl infer_cuda_gemm = {
+const InferImpl infer_cublaslt_gemm = {
     .name = "cublaslt.gemm",
     .supports = supports,
     .tactics = tactics,

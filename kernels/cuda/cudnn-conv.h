@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "chain.h"
+#include "fused.h"
 #include "library.h"
 #include "private.h"
 
 G_BEGIN_DECLS
 
-#define INFER_CUDA_SPATIAL 3
+#define INFER_CUDNN_SPATIAL 3
 
 /**
- * InferCudaConv:
+ * InferCudnnConv:
  * @transposed: the gradient of a convolution: from our point of view @in and @out keep their names
  * @spatial: dimensions that cuDNN sees: 2 or 3
  * @channels_in: of a group
@@ -24,29 +24,30 @@ typedef struct {
   gint spatial;
   gint x, w; /* step inputs */
   gint64 images, groups, channels_in, channels_out;
-  gint64 kernel[INFER_CUDA_SPATIAL], stride[INFER_CUDA_SPATIAL], dilation[INFER_CUDA_SPATIAL];
-  gint64 begin[INFER_CUDA_SPATIAL], end[INFER_CUDA_SPATIAL];
-  gint64 in[INFER_CUDA_SPATIAL], out[INFER_CUDA_SPATIAL];
+  gint64 kernel[INFER_CUDNN_SPATIAL], stride[INFER_CUDNN_SPATIAL], dilation[INFER_CUDNN_SPATIAL];
+  gint64 begin[INFER_CUDNN_SPATIAL], end[INFER_CUDNN_SPATIAL];
+  gint64 in[INFER_CUDNN_SPATIAL], out[INFER_CUDNN_SPATIAL];
   /* Elements along images and the spatial dimensions. */
-  gint64 x_strides[1 + INFER_CUDA_SPATIAL], y_strides[1 + INFER_CUDA_SPATIAL];
-  gint64 side_strides[INFER_EPILOGUE_MAX_SIDES][1 + INFER_CUDA_SPATIAL];
-  InferCudaChain chain;
-} InferCudaConv;
+  gint64 x_strides[1 + INFER_CUDNN_SPATIAL], y_strides[1 + INFER_CUDNN_SPATIAL];
+  gint64 side_strides[INFER_EPILOGUE_MAX_SIDES][1 + INFER_CUDNN_SPATIAL];
+  InferCudaFused chain;
+} InferCudnnConv;
 
-/** infer_cuda_conv_parse: what is known without dimensions. Returns: whether cuDNN is to run it. */
-gboolean infer_cuda_conv_parse(const InferStep *step, InferCudaConv *conv);
-/** infer_cuda_conv_shape: the rest. */
-gboolean infer_cuda_conv_shape(const InferPrepare *prepare, InferCudaConv *conv, GError **error);
-/** infer_cuda_conv_strides: strides of a channels-last buffer; those of dimensions of one element
+/** infer_cudnn_conv_parse: what is known without dimensions. Returns: whether cuDNN is to run it.
+ */
+gboolean infer_cudnn_conv_parse(const InferStep *step, InferCudnnConv *conv);
+/** infer_cudnn_conv_shape: the rest. */
+gboolean infer_cudnn_conv_shape(const InferPrepare *prepare, InferCudnnConv *conv, GError **error);
+/** infer_cudnn_conv_strides: strides of a channels-last buffer; those of dimensions of one element
  *  as if they were dense. Returns: FALSE where channels are apart. */
-gboolean infer_cuda_conv_strides(const InferBuffer *buffer, gint64 *strides);
+gboolean infer_cudnn_conv_strides(const InferBuffer *buffer, gint64 *strides);
 
-/** infer_cuda_conv_weights: packed: output channel, taps, input channels, padded by the two. */
-const void *infer_cuda_conv_weights(InferPrepare *prepare, const InferCudaConv *conv,
-                                    gint64 padded_in, gint64 padded_out, GError **error);
+/** infer_cudnn_conv_weights: packed: output channel, taps, input channels, padded by the two. */
+const void *infer_cudnn_conv_weights(InferPrepare *prepare, const InferCudnnConv *conv,
+                                     gint64 padded_in, gint64 padded_out, GError **error);
 
 /**
- * InferCudaVariant:
+ * InferCudnnVariant:
  * @sum_first: a residual is added before the bias
  * @split: cuDNN runs the convolution alone, the epilogue is a kernel of its own
  * @pad: the input is copied with each group's channels padded to a multiple of this; 0 to read it
@@ -57,28 +58,28 @@ const void *infer_cuda_conv_weights(InferPrepare *prepare, const InferCudaConv *
 typedef struct {
   gboolean sum_first, split;
   gint64 pad;
-} InferCudaVariant;
+} InferCudnnVariant;
 
 static inline gint64
-infer_cuda_round(gint64 n, gint64 multiple)
+infer_cudnn_round(gint64 n, gint64 multiple)
 {
   return multiple > 1 ? (n + multiple - 1) / multiple * multiple : n;
 }
 
 /** Channels of a group as cuDNN sees them. */
 static inline gint64
-infer_cuda_conv_in(const InferCudaConv *conv, const InferCudaVariant *variant)
+infer_cudnn_conv_in(const InferCudnnConv *conv, const InferCudnnVariant *variant)
 {
-  return infer_cuda_round(conv->channels_in, variant->pad);
+  return infer_cudnn_round(conv->channels_in, variant->pad);
 }
 
 /** Half types are read in pairs at least, so that a result of an odd width is made wider. */
 static inline gint64
-infer_cuda_conv_out(const InferCudaConv *conv, const InferCudaVariant *variant)
+infer_cudnn_conv_out(const InferCudnnConv *conv, const InferCudnnVariant *variant)
 {
   gboolean odd = conv->type != INFER_TYPE_FLOAT && conv->channels_out % 2 != 0;
 
-  return variant->split && odd ? infer_cuda_round(conv->channels_out, 8) : conv->channels_out;
+  return variant->split && odd ? infer_cudnn_round(conv->channels_out, 8) : conv->channels_out;
 }
 
 /* graph.c */
@@ -110,8 +111,8 @@ typedef struct {
 } InferCudnnGraph;
 
 /** infer_cudnn_graph_new: @conv as @variant says. */
-InferCudnnGraph *infer_cudnn_graph_new(cudnnHandle_t handle, const InferCudaConv *conv,
-                                       const InferCudaVariant *variant, GError **error);
+InferCudnnGraph *infer_cudnn_graph_new(cudnnHandle_t handle, const InferCudnnConv *conv,
+                                       const InferCudnnVariant *variant, GError **error);
 void infer_cudnn_graph_free(InferCudnnGraph *graph);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InferCudnnGraph, infer_cudnn_graph_free)
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "product.h"
+#include "lt-product.h"
 
 #include <math.h>
 #include <string.h>
@@ -22,9 +22,9 @@ typedef struct {
   cublasLtEpilogue_t epilogue;
 } Head;
 
-struct _InferCudaProductState {
+struct _InferCublasltProductState {
   InferCudaDevice *device;
-  InferCudaProduct product;
+  InferCublasltProduct product;
   Head head;
   InferEpilogueProgram tail;
   gboolean has_tail, is_dense;
@@ -59,7 +59,7 @@ can_cut(const InferEpilogueProgram *program, gint n)
 
 /* Takes operation @i into the head. Returns: whether it can be there. */
 static gboolean
-extend_head(const InferCudaProduct *product, gint i, Head *head)
+extend_head(const InferCublasltProduct *product, gint i, Head *head)
 {
   const InferEpilogueOp *op = &product->chain.program.ops[i];
 
@@ -85,7 +85,7 @@ extend_head(const InferCudaProduct *product, gint i, Head *head)
 }
 
 static Head
-find_head(const InferCudaProduct *product, gboolean split)
+find_head(const InferCublasltProduct *product, gboolean split)
 {
   const Head none = {.bias = -1, .residual = -1};
   Head head = none, best = none;
@@ -101,7 +101,7 @@ find_head(const InferCudaProduct *product, gboolean split)
 }
 
 static void
-cut_tail(InferCudaProductState *state)
+cut_tail(InferCublasltProductState *state)
 {
   const InferEpilogueProgram *program = &state->product.chain.program;
   gint n = state->head.n;
@@ -142,7 +142,7 @@ set_desc(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t name, const v
 
 static gboolean
 make_layout(cublasLtMatrixLayout_t *layout, InferType type, gint64 rows, gint64 columns,
-            const InferCudaMatrix *matrix, gint64 count, GError **error)
+            const InferCublasltMatrix *matrix, gint64 count, GError **error)
 {
   int32_t batches = (int32_t)count;
   gint64 width = matrix->transposed ? rows : columns, height = matrix->transposed ? columns : rows;
@@ -161,9 +161,9 @@ make_layout(cublasLtMatrixLayout_t *layout, InferType type, gint64 rows, gint64 
 }
 
 static gboolean
-describe(InferCudaProductState *state, const InferPrepare *prepare, GError **error)
+describe(InferCublasltProductState *state, const InferPrepare *prepare, GError **error)
 {
-  const InferCudaProduct *p = &state->product;
+  const InferCublasltProduct *p = &state->product;
   const Head *head = &state->head;
   cublasOperation_t first = p->b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
   cublasOperation_t second = p->a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
@@ -187,7 +187,7 @@ describe(InferCudaProductState *state, const InferPrepare *prepare, GError **err
 }
 
 void
-infer_cuda_product_free(InferCudaProductState *state)
+infer_cublaslt_product_free(InferCublasltProductState *state)
 {
   cublasLtMatrixLayout_t layouts[] = {state->a, state->b, state->c, state->d};
 
@@ -200,7 +200,7 @@ infer_cuda_product_free(InferCudaProductState *state)
 }
 
 static gboolean
-is_dense(const InferCudaProduct *p)
+is_dense(const InferCublasltProduct *p)
 {
   gint64 next = (gint64)p->shape.groups * p->shape.channels;
 
@@ -212,10 +212,11 @@ is_dense(const InferCudaProduct *p)
   return TRUE;
 }
 
-static InferCudaProductState *
-new_state(InferPrepare *prepare, const InferCudaProduct *product, gboolean split, GError **error)
+static InferCublasltProductState *
+new_state(InferPrepare *prepare, const InferCublasltProduct *product, gboolean split,
+          GError **error)
 {
-  InferCudaProductState *state = g_new0(InferCudaProductState, 1);
+  InferCublasltProductState *state = g_new0(InferCublasltProductState, 1);
   gboolean ok = TRUE;
 
   state->device = infer_cuda_device(prepare->device);
@@ -225,21 +226,21 @@ new_state(InferPrepare *prepare, const InferCudaProduct *product, gboolean split
   cut_tail(state);
   if (state->has_tail && !state->is_dense) {
     /* The tail reads what is dense. */
-    state->product.d = (InferCudaMatrix){product->n, product->m * product->n, FALSE};
+    state->product.d = (InferCublasltMatrix){product->n, product->m * product->n, FALSE};
     ok = product->n_outer == 0;
   }
   for (guint i = 0; ok && i < product->chain.n_sides; i++)
     if (product->chain.constant[i])
       ok = (state->constants[i] =
-                infer_cuda_chain_side(prepare, &product->chain, i, 1, product->n, error)) != NULL;
+                infer_cuda_fused_side(prepare, &product->chain, i, 1, product->n, error)) != NULL;
   if (ok && state->has_tail)
-    ok = (state->epilogue = infer_cuda_epilogue(state->device, product->type, error)) != NULL;
+    ok = (state->epilogue = infer_cuda_fused_kernel(state->device, product->type, error)) != NULL;
   if (ok)
     ok = (state->handle = infer_cuda_cublaslt(state->device, error)) != NULL &&
          describe(state, prepare, error);
   if (ok)
     return state;
-  infer_cuda_product_free(state);
+  infer_cublaslt_product_free(state);
   if (error && !*error)
     infer_cuda_fail(prepare, error, INFER_ERROR_UNSUPPORTED, "the result does not lie in rows");
   return NULL;
@@ -308,7 +309,7 @@ apply_knob(cublasLtMatmulAlgo_t *algorithm, const char *text)
 }
 
 static gboolean
-parse_algorithm(InferCudaProductState *state, const InferPrepare *prepare, char **parts,
+parse_algorithm(InferCublasltProductState *state, const InferPrepare *prepare, char **parts,
                 GError **error)
 {
   cudaDataType_t type = data_type(state->product.type);
@@ -336,7 +337,7 @@ parse_algorithm(InferCudaProductState *state, const InferPrepare *prepare, char 
 
 /* Returns: how many were found. */
 static int
-ask(const InferCudaProductState *state, gsize max_workspace, int most,
+ask(const InferCublasltProductState *state, gsize max_workspace, int most,
     cublasLtMatmulHeuristicResult_t *results)
 {
   cublasLtMatmulPreference_t preference = NULL;
@@ -369,11 +370,11 @@ ask(const InferCudaProductState *state, gsize max_workspace, int most,
 }
 
 static void
-append_tactics(const InferPrepare *prepare, const InferCudaProduct *product, gboolean split,
+append_tactics(const InferPrepare *prepare, const InferCublasltProduct *product, gboolean split,
                const InferTacticArgs *args, guint most, GPtrArray *names)
 {
   InferPrepare copy = *prepare;
-  InferCudaProductState *state = new_state(&copy, product, split, NULL);
+  InferCublasltProductState *state = new_state(&copy, product, split, NULL);
   cublasLtMatmulHeuristicResult_t *results =
       g_new0(cublasLtMatmulHeuristicResult_t, MAX_ALGORITHMS);
   int n = state ? ask(state, MIN(args->max_workspace, MAX_WORKSPACE), (int)most, results) : 0;
@@ -388,12 +389,12 @@ append_tactics(const InferPrepare *prepare, const InferCudaProduct *product, gbo
   }
   g_free(results);
   if (state)
-    infer_cuda_product_free(state);
+    infer_cublaslt_product_free(state);
 }
 
 char **
-infer_cuda_product_tactics(const InferPrepare *prepare, const InferCudaProduct *product,
-                           const InferTacticArgs *args)
+infer_cublaslt_product_tactics(const InferPrepare *prepare, const InferCublasltProduct *product,
+                               const InferTacticArgs *args)
 {
   static const guint most[] = {1, 4, 8, 16, 32, MAX_ALGORITHMS};
   guint n = most[MIN(args->level, 5)];
@@ -409,7 +410,7 @@ infer_cuda_product_tactics(const InferPrepare *prepare, const InferCudaProduct *
 /* --- preparing --- */
 
 static void
-lay_out(InferCudaProductState *state, InferPrepare *prepare)
+lay_out(InferCublasltProductState *state, InferPrepare *prepare)
 {
   const InferEpilogueShape *shape = &state->product.shape;
   gsize size = infer_type_bits(state->product.type) / 8;
@@ -423,15 +424,16 @@ lay_out(InferCudaProductState *state, InferPrepare *prepare)
                            (gsize)state->product.n * size;
 }
 
-InferCudaProductState *
-infer_cuda_product_new(InferPrepare *prepare, const InferCudaProduct *product, GError **error)
+InferCublasltProductState *
+infer_cublaslt_product_new(InferPrepare *prepare, const InferCublasltProduct *product,
+                           GError **error)
 {
   g_auto(GStrv) parts = g_strsplit(prepare->tactic ? prepare->tactic : "", ",", -1);
   gboolean given = prepare->tactic != NULL;
   gboolean split = given && g_strv_contains((const char *const *)parts, "split");
 
   for (guint i = 0; i < 2; i++) {
-    InferCudaProductState *state = new_state(prepare, product, split || i == 1, error);
+    InferCublasltProductState *state = new_state(prepare, product, split || i == 1, error);
     cublasLtMatmulHeuristicResult_t result = {0};
     if (!state)
       return NULL;
@@ -444,7 +446,7 @@ infer_cuda_product_new(InferPrepare *prepare, const InferCudaProduct *product, G
       lay_out(state, prepare);
       return state;
     }
-    infer_cuda_product_free(state);
+    infer_cublaslt_product_free(state);
     if (given)
       return NULL;
   }
@@ -458,10 +460,10 @@ infer_cuda_product_new(InferPrepare *prepare, const InferCudaProduct *product, G
 /* --- running --- */
 
 static gboolean
-run_tail(const InferCudaProductState *state, const InferCudaQueue *queue, const void *from,
+run_tail(const InferCublasltProductState *state, const InferCudaQueue *queue, const void *from,
          void *const *inputs, void *d, GError **error)
 {
-  const InferCudaProduct *p = &state->product;
+  const InferCublasltProduct *p = &state->product;
   InferEpilogueShape shape = p->shape;
   InferEpilogueTensor to = {.data = d};
   InferEpilogueSides sides = {0};
@@ -476,15 +478,15 @@ run_tail(const InferCudaProductState *state, const InferCudaQueue *queue, const 
     for (guint k = 0; k < 4; k++)
       sides.side[i].stride[k] = p->side_strides[i][k];
   }
-  return infer_cuda_launch(queue, state->epilogue, infer_cuda_blocks(queue->device, n),
+  return infer_cuda_launch(queue, state->epilogue, infer_cuda_fused_blocks(queue->device, n),
                            (InferCudaSize){256, 1, 1}, 0, params, error);
 }
 
 static gboolean
-multiply(const InferCudaProductState *state, const InferCudaQueue *queue, const guint8 *a,
+multiply(const InferCublasltProductState *state, const InferCudaQueue *queue, const guint8 *a,
          const guint8 *b, const guint8 *c, guint8 *d, void *workspace, GError **error)
 {
-  const InferCudaProduct *p = &state->product;
+  const InferCublasltProduct *p = &state->product;
   const float beta = !c ? 0.0f : state->head.residual >= 0 ? 1.0f : p->beta;
 
   return infer_cublaslt_check(cublasLtMatmul(state->handle, state->desc, &p->alpha, b, state->b, a,
@@ -495,10 +497,11 @@ multiply(const InferCudaProductState *state, const InferCudaQueue *queue, const 
 }
 
 gboolean
-infer_cuda_product_run(InferCudaProductState *state, InferStream *stream, const void *a,
-                       const void *b, void *const *inputs, void *d, void *workspace, GError **error)
+infer_cublaslt_product_run(InferCublasltProductState *state, InferStream *stream, const void *a,
+                           const void *b, void *const *inputs, void *d, void *workspace,
+                           GError **error)
 {
-  const InferCudaProduct *p = &state->product;
+  const InferCublasltProduct *p = &state->product;
   const InferCudaQueue *queue = infer_cuda_queue(stream);
   gint64 size = infer_type_bits(p->type) / 8, at[INFER_MAX_DIMS] = {0};
   gint c_input = state->head.residual >= 0 ? p->chain.sides[state->head.residual] : p->c_input;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "conv.h"
+#include "cudnn-conv.h"
 
 #include <string.h>
 
@@ -22,8 +22,8 @@ read_list(const InferNode *node, const char *name, gint n, gint64 fallback, gint
 
   if (list && count != (gsize)n)
     return FALSE;
-  for (gint i = 0; i < INFER_CUDA_SPATIAL; i++) {
-    gint k = i - (INFER_CUDA_SPATIAL - n);
+  for (gint i = 0; i < INFER_CUDNN_SPATIAL; i++) {
+    gint k = i - (INFER_CUDNN_SPATIAL - n);
     values[i] = k >= 0 && list ? list[k] : fallback;
     if (!is_sane(values[i], least))
       return FALSE;
@@ -39,14 +39,14 @@ is_same(const InferNode *node)
 
 /* The last output_padding rows of a transposed convolution are beyond what cuDNN's shapes allow. */
 static gboolean
-parse_transposed(const InferNode *node, gint n, const InferCudaConv *conv)
+parse_transposed(const InferNode *node, gint n, const InferCudnnConv *conv)
 {
-  gint64 more[INFER_CUDA_SPATIAL];
+  gint64 more[INFER_CUDNN_SPATIAL];
 
   if (infer_node_has_attr(node, "output_shape") ||
       !read_list(node, "output_padding", n, 0, 0, more))
     return FALSE;
-  for (gint i = 0; i < INFER_CUDA_SPATIAL; i++) {
+  for (gint i = 0; i < INFER_CUDNN_SPATIAL; i++) {
     gint64 extent = (conv->kernel[i] - 1) * conv->dilation[i] + 1;
     if (more[i] >= conv->stride[i] || (is_same(node) && extent < conv->stride[i]))
       return FALSE;
@@ -55,7 +55,7 @@ parse_transposed(const InferNode *node, gint n, const InferCudaConv *conv)
 }
 
 static gboolean
-parse_weights(const InferNode *node, InferCudaConv *conv)
+parse_weights(const InferNode *node, InferCudnnConv *conv)
 {
   const InferDims *w = &node->inputs[1]->dims;
   gint n = w->n - 2;
@@ -65,8 +65,8 @@ parse_weights(const InferNode *node, InferCudaConv *conv)
     return FALSE;
   conv->channels_in = conv->transposed ? w->d[0] / conv->groups : w->d[1];
   conv->channels_out = conv->transposed ? w->d[1] : w->d[0] / conv->groups;
-  for (gint i = 0; i < INFER_CUDA_SPATIAL; i++) {
-    gint k = i - (INFER_CUDA_SPATIAL - n);
+  for (gint i = 0; i < INFER_CUDNN_SPATIAL; i++) {
+    gint k = i - (INFER_CUDNN_SPATIAL - n);
     conv->kernel[i] = k >= 0 ? w->d[2 + k] : 1;
     if (!is_sane(conv->kernel[i], 1))
       return FALSE;
@@ -77,7 +77,7 @@ parse_weights(const InferNode *node, InferCudaConv *conv)
 }
 
 gboolean
-infer_cuda_conv_parse(const InferStep *step, InferCudaConv *conv)
+infer_cudnn_conv_parse(const InferStep *step, InferCudnnConv *conv)
 {
   const InferNode *node = step->nodes[0];
   const InferTensor *x = node->inputs[0], *w = node->inputs[1];
@@ -86,7 +86,7 @@ infer_cuda_conv_parse(const InferStep *step, InferCudaConv *conv)
 
   memset(conv, 0, sizeof *conv);
   conv->transposed = g_str_equal(infer_node_get_op_name(node), "ConvTranspose");
-  if (!x || !w || x->value || !w->value || n < 1 || n > INFER_CUDA_SPATIAL ||
+  if (!x || !w || x->value || !w->value || n < 1 || n > INFER_CUDNN_SPATIAL ||
       x->dims.n != w->dims.n)
     return FALSE;
   conv->spatial = MAX(n, 2);
@@ -95,12 +95,12 @@ infer_cuda_conv_parse(const InferStep *step, InferCudaConv *conv)
   if (!parse_weights(node, conv) || !read_list(node, "strides", n, 1, 1, conv->stride) ||
       !read_list(node, "dilations", n, 1, 1, conv->dilation))
     return FALSE;
-  for (gint i = 0; i < INFER_CUDA_SPATIAL; i++)
+  for (gint i = 0; i < INFER_CUDNN_SPATIAL; i++)
     if (conv->kernel[i] > LARGEST / conv->dilation[i])
       return FALSE;
   if (conv->transposed && !parse_transposed(node, n, conv))
     return FALSE;
-  if (!infer_cuda_chain_parse(step, bias, 1, conv->groups * conv->channels_out, &conv->chain))
+  if (!infer_cuda_fused_parse(step, bias, 1, conv->groups * conv->channels_out, &conv->chain))
     return FALSE;
   conv->type = conv->chain.type;
   return x->type == conv->type && w->type == conv->type && conv->x >= 0 && conv->w >= 0;
@@ -109,7 +109,7 @@ infer_cuda_conv_parse(const InferStep *step, InferCudaConv *conv)
 /* Begin and end from the attributes and the sizes. The convolution that is meant goes from @wide to
  * @narrow, which for a transposed one is from its output to its input. */
 static gboolean
-read_pads(const InferNode *node, gint n, InferCudaConv *conv)
+read_pads(const InferNode *node, gint n, InferCudnnConv *conv)
 {
   const gint64 *wide = conv->transposed ? conv->out : conv->in;
   const gint64 *narrow = conv->transposed ? conv->in : conv->out;
@@ -117,12 +117,12 @@ read_pads(const InferNode *node, gint n, InferCudaConv *conv)
   gboolean given = g_str_equal(mode, "NOTSET") || g_str_equal(mode, "");
   gsize count = 0;
   const gint64 *pads = infer_node_get_ints(node, "pads", &count);
-  gint64 more[INFER_CUDA_SPATIAL];
+  gint64 more[INFER_CUDNN_SPATIAL];
 
   if (!read_list(node, "output_padding", n, 0, 0, more) || (pads && count != 2 * (gsize)n))
     return FALSE;
-  for (gint i = 0; i < INFER_CUDA_SPATIAL; i++) {
-    gint k = i - (INFER_CUDA_SPATIAL - n);
+  for (gint i = 0; i < INFER_CUDNN_SPATIAL; i++) {
+    gint k = i - (INFER_CUDNN_SPATIAL - n);
     gint64 extent = (conv->kernel[i] - 1) * conv->dilation[i] + 1;
     gint64 total = (narrow[i] - 1) * conv->stride[i] + extent - wide[i];
     if (is_same(node)) {
@@ -139,15 +139,15 @@ read_pads(const InferNode *node, gint n, InferCudaConv *conv)
 }
 
 gboolean
-infer_cuda_conv_strides(const InferBuffer *buffer, gint64 *strides)
+infer_cudnn_conv_strides(const InferBuffer *buffer, gint64 *strides)
 {
   const InferDims *dims = &buffer->dims;
   gint64 next = dims->d[1];
 
   if (dims->d[1] != 1 && buffer->strides[1] != 1)
     return FALSE;
-  for (gint i = INFER_CUDA_SPATIAL; i >= 0; i--) {
-    gint axis = i == 0 ? 0 : dims->n - 1 - (INFER_CUDA_SPATIAL - i);
+  for (gint i = INFER_CUDNN_SPATIAL; i >= 0; i--) {
+    gint axis = i == 0 ? 0 : dims->n - 1 - (INFER_CUDNN_SPATIAL - i);
     gboolean there = i == 0 || axis >= 2;
     gint64 size = there ? dims->d[axis] : 1;
     strides[i] = size != 1 ? buffer->strides[axis] : next;
@@ -157,17 +157,17 @@ infer_cuda_conv_strides(const InferBuffer *buffer, gint64 *strides)
 }
 
 gboolean
-infer_cuda_conv_shape(const InferPrepare *prepare, InferCudaConv *conv, GError **error)
+infer_cudnn_conv_shape(const InferPrepare *prepare, InferCudnnConv *conv, GError **error)
 {
   const InferNode *node = prepare->step->nodes[0];
   const InferBuffer *x = &prepare->inputs[conv->x], *y = &prepare->outputs[0];
   gint n = x->dims.n - 2;
   gboolean ok =
-      infer_cuda_conv_strides(x, conv->x_strides) && infer_cuda_conv_strides(y, conv->y_strides);
+      infer_cudnn_conv_strides(x, conv->x_strides) && infer_cudnn_conv_strides(y, conv->y_strides);
 
   conv->images = x->dims.d[0];
-  for (gint i = 0; i < INFER_CUDA_SPATIAL; i++) {
-    gint k = i - (INFER_CUDA_SPATIAL - n);
+  for (gint i = 0; i < INFER_CUDNN_SPATIAL; i++) {
+    gint k = i - (INFER_CUDNN_SPATIAL - n);
     conv->in[i] = k >= 0 ? x->dims.d[2 + k] : 1;
     conv->out[i] = k >= 0 ? y->dims.d[2 + k] : 1;
     ok = ok && is_sane(conv->in[i], 0) && is_sane(conv->out[i], 0);
@@ -175,7 +175,7 @@ infer_cuda_conv_shape(const InferPrepare *prepare, InferCudaConv *conv, GError *
   for (guint i = 0; i < conv->chain.n_sides; i++)
     if (!conv->chain.constant[i])
       ok = ok &&
-           infer_cuda_conv_strides(&prepare->inputs[conv->chain.sides[i]], conv->side_strides[i]);
+           infer_cudnn_conv_strides(&prepare->inputs[conv->chain.sides[i]], conv->side_strides[i]);
   if (ok && is_sane(conv->images, 0) && read_pads(node, n, conv))
     return TRUE;
   return infer_cuda_fail(prepare, error, INFER_ERROR_SHAPE,
@@ -185,7 +185,7 @@ infer_cuda_conv_shape(const InferPrepare *prepare, InferCudaConv *conv, GError *
 /* --- weights --- */
 
 typedef struct {
-  const InferCudaConv *conv;
+  const InferCudnnConv *conv;
   gint64 in, out; /* padded */
 } Packing;
 
@@ -196,7 +196,7 @@ static gboolean
 pack_weights(gpointer user_data, const InferArray *value, gpointer dst, GError **error)
 {
   const Packing *p = user_data;
-  const InferCudaConv *conv = p->conv;
+  const InferCudnnConv *conv = p->conv;
   gint64 taps = conv->kernel[0] * conv->kernel[1] * conv->kernel[2];
   gint64 first = conv->transposed ? conv->channels_in : conv->channels_out;
   gint64 second = conv->transposed ? conv->channels_out : conv->channels_in;
@@ -218,8 +218,8 @@ pack_weights(gpointer user_data, const InferArray *value, gpointer dst, GError *
 }
 
 const void *
-infer_cuda_conv_weights(InferPrepare *prepare, const InferCudaConv *conv, gint64 padded_in,
-                        gint64 padded_out, GError **error)
+infer_cudnn_conv_weights(InferPrepare *prepare, const InferCudnnConv *conv, gint64 padded_in,
+                         gint64 padded_out, GError **error)
 {
   Packing packing = {conv, padded_in, padded_out};
   struct {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "conv.h"
-#include "impls.h"
+#include "cudnn-conv.h"
+#include "impls-library.h"
 
 #include <string.h>
 
@@ -18,8 +18,8 @@
 
 typedef struct {
   InferCudaDevice *device;
-  InferCudaConv conv;
-  InferCudaVariant variant;
+  InferCudnnConv conv;
+  InferCudnnVariant variant;
   gboolean empty;
   gboolean has_epilogue; /* that is a kernel of its own */
   InferCudnnGraph *graph;
@@ -37,9 +37,9 @@ typedef struct {
 static gboolean
 supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferLayout *outputs)
 {
-  InferCudaConv conv;
+  InferCudnnConv conv;
 
-  if (!infer_cuda_conv_parse(step, &conv))
+  if (!infer_cudnn_conv_parse(step, &conv))
     return FALSE;
   inputs[conv.x] = INFER_LAYOUT_CHANNELS_LAST;
   for (guint i = 0; i < conv.chain.n_sides; i++)
@@ -52,14 +52,14 @@ supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferL
 /* --- variants --- */
 
 static gboolean
-is_half(const InferCudaConv *conv)
+is_half(const InferCudnnConv *conv)
 {
   return conv->type != INFER_TYPE_FLOAT;
 }
 
 /* A residual is added right after the bias, so that the two can change places. */
 static gboolean
-can_sum_first(const InferCudaConv *conv)
+can_sum_first(const InferCudnnConv *conv)
 {
   const InferEpilogueOp *ops = conv->chain.program.ops;
 
@@ -71,7 +71,7 @@ can_sum_first(const InferCudaConv *conv)
 }
 
 static void
-add_variant(InferCudaVariant *variants, guint *n, InferCudaVariant variant)
+add_variant(InferCudnnVariant *variants, guint *n, InferCudnnVariant variant)
 {
   for (guint i = 0; i < *n; i++)
     if (variants[i].sum_first == variant.sum_first && variants[i].split == variant.split &&
@@ -83,7 +83,7 @@ add_variant(InferCudaVariant *variants, guint *n, InferCudaVariant variant)
 
 /* The promising ones first; the last one works wherever there is an engine at all. */
 static guint
-list_variants(const InferCudaConv *conv, InferCudaVariant *variants)
+list_variants(const InferCudnnConv *conv, InferCudnnVariant *variants)
 {
   gint64 pads[3];
   guint n = 0, n_pads = 0;
@@ -97,17 +97,17 @@ list_variants(const InferCudaConv *conv, InferCudaVariant *variants)
     pads[n_pads++] = 4;
   for (guint i = 0; i < n_pads; i++) {
     if (!must_split && can_sum_first(conv))
-      add_variant(variants, &n, (InferCudaVariant){TRUE, FALSE, pads[i]});
+      add_variant(variants, &n, (InferCudnnVariant){TRUE, FALSE, pads[i]});
     if (!must_split)
-      add_variant(variants, &n, (InferCudaVariant){FALSE, FALSE, pads[i]});
-    add_variant(variants, &n, (InferCudaVariant){FALSE, TRUE, pads[i]});
+      add_variant(variants, &n, (InferCudnnVariant){FALSE, FALSE, pads[i]});
+    add_variant(variants, &n, (InferCudnnVariant){FALSE, TRUE, pads[i]});
   }
-  add_variant(variants, &n, (InferCudaVariant){FALSE, TRUE, is_half(conv) ? 8 : 1});
+  add_variant(variants, &n, (InferCudnnVariant){FALSE, TRUE, is_half(conv) ? 8 : 1});
   return n;
 }
 
 static char *
-tactic_name(const char *engine, const InferCudaVariant *variant)
+tactic_name(const char *engine, const InferCudnnVariant *variant)
 {
   GString *name = g_string_new(engine);
 
@@ -122,7 +122,7 @@ tactic_name(const char *engine, const InferCudaVariant *variant)
 
 /* Returns: (transfer full): the engine's name. */
 static char *
-parse_tactic(const InferPrepare *prepare, const InferCudaConv *conv, InferCudaVariant *variant,
+parse_tactic(const InferPrepare *prepare, const InferCudnnConv *conv, InferCudnnVariant *variant,
              GError **error)
 {
   g_auto(GStrv) parts = g_strsplit(prepare->tactic, ",", -1);
@@ -162,25 +162,25 @@ append_ints(GString *text, const gint64 *values, guint n)
 
 /* All that an engine's plan depends on, apart from its name and the variant. */
 static GString *
-signature(const InferPrepare *prepare, const InferCudaConv *conv)
+signature(const InferPrepare *prepare, const InferCudnnConv *conv)
 {
-  const InferCudaChain *chain = &conv->chain;
+  const InferCudaFused *chain = &conv->chain;
   GString *text = g_string_new("convolution 1 ");
 
   g_string_append_printf(text, "%s;%d %d %d %d;", prepare->device->key, conv->transposed,
                          conv->type, conv->spatial, infer_cuda_allows_tf32(prepare));
   append_ints(
       text, (const gint64[]){conv->images, conv->groups, conv->channels_in, conv->channels_out}, 4);
-  for (guint i = 0; i < INFER_CUDA_SPATIAL; i++)
+  for (guint i = 0; i < INFER_CUDNN_SPATIAL; i++)
     append_ints(text,
                 (const gint64[]){conv->kernel[i], conv->stride[i], conv->dilation[i],
                                  conv->begin[i], conv->end[i], conv->in[i], conv->out[i]},
                 7);
-  append_ints(text, conv->x_strides, 1 + INFER_CUDA_SPATIAL);
-  append_ints(text, conv->y_strides, 1 + INFER_CUDA_SPATIAL);
+  append_ints(text, conv->x_strides, 1 + INFER_CUDNN_SPATIAL);
+  append_ints(text, conv->y_strides, 1 + INFER_CUDNN_SPATIAL);
   for (guint i = 0; i < chain->n_sides; i++) {
     g_string_append_printf(text, " s%d", chain->constant[i]);
-    append_ints(text, conv->side_strides[i], 1 + INFER_CUDA_SPATIAL);
+    append_ints(text, conv->side_strides[i], 1 + INFER_CUDNN_SPATIAL);
   }
   for (gint i = 0; i < chain->program.n; i++) {
     const InferEpilogueOp *op = &chain->program.ops[i];
@@ -191,7 +191,7 @@ signature(const InferPrepare *prepare, const InferCudaConv *conv)
 }
 
 static GBytes *
-plan_key(const GString *signature_text, const InferCudaVariant *variant)
+plan_key(const GString *signature_text, const InferCudnnVariant *variant)
 {
   char *text = g_strdup_printf("%s;%d %d %" G_GINT64_FORMAT ";", signature_text->str,
                                variant->sum_first, variant->split, variant->pad);
@@ -216,11 +216,11 @@ release(gpointer data)
 }
 
 static gboolean
-is_dense(const InferCudaConv *conv)
+is_dense(const InferCudnnConv *conv)
 {
   gint64 next = conv->groups * conv->channels_out;
 
-  for (gint i = INFER_CUDA_SPATIAL - 1; i >= 0; i--) {
+  for (gint i = INFER_CUDNN_SPATIAL - 1; i >= 0; i--) {
     if (conv->out[i] != 1 && conv->y_strides[1 + i] != next)
       return FALSE;
     next *= conv->out[i];
@@ -247,8 +247,8 @@ take(InferPrepare *prepare, gint64 n, InferType type)
 static gboolean
 find_kernels(State *state, GError **error)
 {
-  const InferCudaConv *conv = &state->conv;
-  gint64 padded = conv->groups * infer_cuda_conv_in(conv, &state->variant);
+  const InferCudnnConv *conv = &state->conv;
+  gint64 padded = conv->groups * infer_cudnn_conv_in(conv, &state->variant);
   const char *name = is_half(conv)     ? padded % 8 == 0   ? "infer_pad_channels_2x8"
                                          : padded % 4 == 0 ? "infer_pad_channels_2x4"
                                                            : "infer_pad_channels_2"
@@ -258,20 +258,21 @@ find_kernels(State *state, GError **error)
   if (state->variant.pad > 0 && !(state->pad = infer_cuda_fixed(state->device, name, error)))
     return FALSE;
   return !state->has_epilogue ||
-         (state->epilogue = infer_cuda_epilogue(state->device, conv->type, error)) != NULL;
+         (state->epilogue = infer_cuda_fused_kernel(state->device, conv->type, error)) != NULL;
 }
 
 static gboolean
 find_constants(State *state, InferPrepare *prepare, GError **error)
 {
-  const InferCudaConv *conv = &state->conv;
-  const InferCudaChain *chain = &conv->chain;
+  const InferCudnnConv *conv = &state->conv;
+  const InferCudaFused *chain = &conv->chain;
 
-  state->weights = infer_cuda_conv_weights(prepare, conv, infer_cuda_conv_in(conv, &state->variant),
-                                           infer_cuda_conv_out(conv, &state->variant), error);
+  state->weights =
+      infer_cudnn_conv_weights(prepare, conv, infer_cudnn_conv_in(conv, &state->variant),
+                               infer_cudnn_conv_out(conv, &state->variant), error);
   for (guint i = 0; state->weights && i < chain->n_sides; i++)
     if (chain->constant[i] &&
-        !(state->constants[i] = infer_cuda_chain_side(prepare, chain, i, 1,
+        !(state->constants[i] = infer_cuda_fused_side(prepare, chain, i, 1,
                                                       conv->groups * conv->channels_out, error)))
       return FALSE;
   return state->weights != NULL;
@@ -280,7 +281,7 @@ find_constants(State *state, InferPrepare *prepare, GError **error)
 static void
 list_ids(State *state)
 {
-  const InferCudaChain *chain = &state->conv.chain;
+  const InferCudaFused *chain = &state->conv.chain;
 
   state->ids[state->n++] = INFER_CUDNN_X;
   state->ids[state->n++] = INFER_CUDNN_W;
@@ -293,7 +294,7 @@ list_ids(State *state)
 
 /* What is the same for all engines of a variant. */
 static State *
-new_state(InferPrepare *prepare, const InferCudaConv *conv, const InferCudaVariant *variant,
+new_state(InferPrepare *prepare, const InferCudnnConv *conv, const InferCudnnVariant *variant,
           cudnnHandle_t handle, GError **error)
 {
   State *state = g_new0(State, 1);
@@ -303,7 +304,7 @@ new_state(InferPrepare *prepare, const InferCudaConv *conv, const InferCudaVaria
   state->variant = *variant;
   state->has_epilogue =
       variant->split && (conv->chain.program.n > 0 || !is_dense(conv) ||
-                         infer_cuda_conv_out(conv, variant) != conv->channels_out);
+                         infer_cudnn_conv_out(conv, variant) != conv->channels_out);
   state->graph = infer_cudnn_graph_new(handle, &state->conv, &state->variant, error);
   if (state->graph)
     list_ids(state);
@@ -317,18 +318,18 @@ new_state(InferPrepare *prepare, const InferCudaConv *conv, const InferCudaVaria
 static gboolean
 finish(State *state, InferPrepare *prepare, GError **error)
 {
-  const InferCudaConv *conv = &state->conv;
+  const InferCudnnConv *conv = &state->conv;
 
   prepare->workspace = state->library_size;
   if (state->variant.pad > 0)
     state->copy_offset = take(prepare,
                               conv->images * product(conv->in) * conv->groups *
-                                  infer_cuda_conv_in(conv, &state->variant),
+                                  infer_cudnn_conv_in(conv, &state->variant),
                               conv->type);
   if (state->has_epilogue)
     state->result_offset = take(prepare,
                                 conv->images * product(conv->out) * conv->groups *
-                                    infer_cuda_conv_out(conv, &state->variant),
+                                    infer_cudnn_conv_out(conv, &state->variant),
                                 conv->type);
   if (!find_constants(state, prepare, error))
     return FALSE;
@@ -348,10 +349,10 @@ try_engine(State *state, InferPrepare *prepare, const GString *text, const char 
 }
 
 static gboolean
-prepare_tactic(InferPrepare *prepare, const InferCudaConv *conv, cudnnHandle_t handle,
+prepare_tactic(InferPrepare *prepare, const InferCudnnConv *conv, cudnnHandle_t handle,
                const GString *text, GError **error)
 {
-  InferCudaVariant variant;
+  InferCudnnVariant variant;
   g_autofree char *engine = parse_tactic(prepare, conv, &variant, error);
   State *state = engine ? new_state(prepare, conv, &variant, handle, error) : NULL;
 
@@ -383,10 +384,10 @@ first_engine(State *state, InferPrepare *prepare, const GString *text)
 /* Without a tactic: what the heuristics put first. Returns: (transfer full): the tactic, and the
  * state in @result. */
 static char *
-choose(InferPrepare *prepare, const InferCudaConv *conv, cudnnHandle_t handle, const GString *text,
+choose(InferPrepare *prepare, const InferCudnnConv *conv, cudnnHandle_t handle, const GString *text,
        State **result, GError **error)
 {
-  InferCudaVariant variants[MAX_VARIANTS];
+  InferCudnnVariant variants[MAX_VARIANTS];
   guint n = list_variants(conv, variants);
 
   for (guint i = 0; i < n; i++) {
@@ -413,7 +414,7 @@ choice_key(const GString *text)
 }
 
 static gboolean
-prepare_default(InferPrepare *prepare, const InferCudaConv *conv, cudnnHandle_t handle,
+prepare_default(InferPrepare *prepare, const InferCudnnConv *conv, cudnnHandle_t handle,
                 const GString *text, GError **error)
 {
   g_autoptr(GBytes) key = choice_key(text);
@@ -449,13 +450,13 @@ prepare_default(InferPrepare *prepare, const InferCudaConv *conv, cudnnHandle_t 
 static gboolean
 prepare_current(InferPrepare *prepare, GError **error)
 {
-  g_autofree InferCudaConv *conv = g_new0(InferCudaConv, 1);
+  g_autofree InferCudnnConv *conv = g_new0(InferCudnnConv, 1);
   g_autoptr(GString) text = NULL;
   cudnnHandle_t handle;
 
-  if (!infer_cuda_conv_parse(prepare->step, conv))
+  if (!infer_cudnn_conv_parse(prepare->step, conv))
     return infer_cuda_fail(prepare, error, INFER_ERROR_PLAN, "this is no convolution for cuDNN");
-  if (!infer_cuda_conv_shape(prepare, conv, error))
+  if (!infer_cudnn_conv_shape(prepare, conv, error))
     return FALSE;
   if (infer_dims_count(&prepare->outputs[0].dims) == 0) {
     State *state = g_new0(State, 1);
@@ -487,7 +488,7 @@ prepare_convolution(InferPrepare *prepare, GError **error)
 
 /* Those of all variants in turn, so that none waits for all of another's. */
 static void
-interleave(GPtrArray *const *lists, const InferCudaVariant *variants, guint n, guint most,
+interleave(GPtrArray *const *lists, const InferCudnnVariant *variants, guint n, guint most,
            GPtrArray *result)
 {
   gboolean more = TRUE;
@@ -503,8 +504,8 @@ interleave(GPtrArray *const *lists, const InferCudaVariant *variants, guint n, g
 }
 
 static GPtrArray *
-engines_of(const InferPrepare *prepare, const InferCudaConv *conv, const InferCudaVariant *variant,
-           cudnnHandle_t handle, const InferTacticArgs *args)
+engines_of(const InferPrepare *prepare, const InferCudnnConv *conv,
+           const InferCudnnVariant *variant, cudnnHandle_t handle, const InferTacticArgs *args)
 {
   static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B,
                                                  CUDNN_HEUR_MODE_FALLBACK};
@@ -523,12 +524,12 @@ engines_of(const InferPrepare *prepare, const InferCudaConv *conv, const InferCu
 }
 
 static void
-list_tactics(const InferPrepare *prepare, const InferCudaConv *conv, const InferTacticArgs *args,
+list_tactics(const InferPrepare *prepare, const InferCudnnConv *conv, const InferTacticArgs *args,
              GPtrArray *result)
 {
   static const guint most[] = {1, 4, 8, 16, 48, G_MAXUINT};
   cudnnHandle_t handle = infer_cuda_cudnn(infer_cuda_device(prepare->device), NULL);
-  InferCudaVariant variants[MAX_VARIANTS];
+  InferCudnnVariant variants[MAX_VARIANTS];
   GPtrArray *lists[MAX_VARIANTS];
   guint n = handle ? list_variants(conv, variants) : 0;
 
@@ -541,7 +542,7 @@ list_tactics(const InferPrepare *prepare, const InferCudaConv *conv, const Infer
 
 /* The one that works without measuring. */
 static char *
-default_tactic(const InferPrepare *prepare, const InferCudaConv *conv)
+default_tactic(const InferPrepare *prepare, const InferCudnnConv *conv)
 {
   g_autoptr(GString) text = signature(prepare, conv);
   cudnnHandle_t handle = infer_cuda_cudnn(infer_cuda_device(prepare->device), NULL);
@@ -557,10 +558,11 @@ default_tactic(const InferPrepare *prepare, const InferCudaConv *conv)
 static char **
 tactics(const InferPrepare *prepare, const InferTacticArgs *args)
 {
-  g_autofree InferCudaConv *conv = g_new0(InferCudaConv, 1);
+  g_autofree InferCudnnConv *conv = g_new0(InferCudnnConv, 1);
   g_autoptr(GPtrArray) result = g_ptr_array_new_with_free_func(g_free);
 
-  if (!infer_cuda_conv_parse(prepare->step, conv) || !infer_cuda_conv_shape(prepare, conv, NULL) ||
+  if (!infer_cudnn_conv_parse(prepare->step, conv) ||
+      !infer_cudnn_conv_shape(prepare, conv, NULL) ||
       infer_dims_count(&prepare->outputs[0].dims) == 0)
     return NULL;
   infer_cuda_push(infer_cuda_device(prepare->device));
@@ -608,12 +610,12 @@ static void
 set_tensor(InferEpilogueTensor *tensor, const void *data, const gint64 *strides)
 {
   tensor->data = (void *)data;
-  for (guint i = 0; i < 1 + INFER_CUDA_SPATIAL; i++)
+  for (guint i = 0; i < 1 + INFER_CUDNN_SPATIAL; i++)
     tensor->stride[i] = strides[i];
 }
 
 static InferEpilogueShape
-shape_of(const InferCudaConv *conv, const gint64 *spatial, gint64 channels, gint64 padded)
+shape_of(const InferCudnnConv *conv, const gint64 *spatial, gint64 channels, gint64 padded)
 {
   InferEpilogueShape shape = {.size = {conv->images, spatial[0], spatial[1], spatial[2]},
                               .groups = (int)conv->groups,
@@ -626,27 +628,27 @@ shape_of(const InferCudaConv *conv, const gint64 *spatial, gint64 channels, gint
 static gboolean
 run_pad(const State *state, const InferCudaQueue *queue, const void *x, void *copy, GError **error)
 {
-  const InferCudaConv *conv = &state->conv;
+  const InferCudnnConv *conv = &state->conv;
   InferEpilogueShape shape =
-      shape_of(conv, conv->in, conv->channels_in, infer_cuda_conv_in(conv, &state->variant));
+      shape_of(conv, conv->in, conv->channels_in, infer_cudnn_conv_in(conv, &state->variant));
   InferEpilogueTensor from;
   void *params[] = {&shape, &from, &copy};
   gint64 n = conv->images * product(conv->in) * shape.groups * shape.padded;
 
   set_tensor(&from, x, conv->x_strides);
-  return infer_cuda_launch(queue, state->pad,
-                           infer_cuda_blocks(queue->device, shape.padded % 4 == 0 ? n / 4 : n),
-                           (InferCudaSize){256, 1, 1}, 0, params, error);
+  return infer_cuda_launch(
+      queue, state->pad, infer_cuda_fused_blocks(queue->device, shape.padded % 4 == 0 ? n / 4 : n),
+      (InferCudaSize){256, 1, 1}, 0, params, error);
 }
 
 static gboolean
 run_epilogue(const State *state, const InferCudaQueue *queue, const void *from, void *const *inputs,
              void *y, GError **error)
 {
-  const InferCudaConv *conv = &state->conv;
-  const InferCudaChain *chain = &conv->chain;
+  const InferCudnnConv *conv = &state->conv;
+  const InferCudaFused *chain = &conv->chain;
   InferEpilogueShape shape =
-      shape_of(conv, conv->out, conv->channels_out, infer_cuda_conv_out(conv, &state->variant));
+      shape_of(conv, conv->out, conv->channels_out, infer_cudnn_conv_out(conv, &state->variant));
   InferEpilogueTensor to;
   InferEpilogueSides sides = {0};
   void *params[] = {&shape, &from, &to, &sides, (void *)&chain->program};
@@ -656,7 +658,7 @@ run_epilogue(const State *state, const InferCudaQueue *queue, const void *from, 
   for (guint i = 0; i < chain->n_sides; i++)
     set_tensor(&sides.side[i], chain->constant[i] ? state->constants[i] : inputs[chain->sides[i]],
                conv->side_strides[i]);
-  return infer_cuda_launch(queue, state->epilogue, infer_cuda_blocks(queue->device, n),
+  return infer_cuda_launch(queue, state->epilogue, infer_cuda_fused_blocks(queue->device, n),
                            (InferCudaSize){256, 1, 1}, 0, params, error);
 }
 
@@ -665,7 +667,7 @@ run(gpointer data, InferStream *stream, void *const *inputs, void *const *output
     GError **error)
 {
   State *state = data;
-  const InferCudaChain *chain = &state->conv.chain;
+  const InferCudaFused *chain = &state->conv.chain;
   const InferCudaQueue *queue = infer_cuda_queue(stream);
   void *copy = (guint8 *)workspace + state->copy_offset;
   void *result = (guint8 *)workspace + state->result_offset;
@@ -699,10 +701,10 @@ static gboolean
 strided(const InferPrepare *prepare, gboolean output, guint index)
 {
   const InferBuffer *buffer = output ? &prepare->outputs[index] : &prepare->inputs[index];
-  gint64 strides[1 + INFER_CUDA_SPATIAL], unit = 16 / (infer_type_bits(buffer->type) / 8);
+  gint64 strides[1 + INFER_CUDNN_SPATIAL], unit = 16 / (infer_type_bits(buffer->type) / 8);
 
-  if (buffer->dims.n < 3 || buffer->dims.n > 2 + INFER_CUDA_SPATIAL || buffer->alignment < 16 ||
-      !infer_cuda_conv_strides(buffer, strides))
+  if (buffer->dims.n < 3 || buffer->dims.n > 2 + INFER_CUDNN_SPATIAL || buffer->alignment < 16 ||
+      !infer_cudnn_conv_strides(buffer, strides))
     return FALSE;
   for (guint i = 0; i < G_N_ELEMENTS(strides); i++)
     if (strides[i] % unit != 0)
@@ -710,7 +712,7 @@ strided(const InferPrepare *prepare, gboolean output, guint index)
   return TRUE;
 }
 
-const InferImpl infer_cuda_convolution = {
+const InferImpl infer_cudnn_convolution = {
     .name = "cudnn.convolution",
     .supports = supports,
     .tactics = tactics,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "conv.h"
-#include "impls.h"
-#include "product.h"
+#include "cudnn-conv.h"
+#include "impls-library.h"
+#include "lt-product.h"
 
 #include <string.h>
 
@@ -9,17 +9,17 @@
 
 typedef struct {
   InferCudaDevice *device;
-  InferCudaProductState *product;
+  InferCublasltProductState *product;
   gint x;
   const void *weights;
 } State;
 
 static gboolean
-parse(const InferStep *step, InferCudaConv *conv)
+parse(const InferStep *step, InferCudnnConv *conv)
 {
-  if (!infer_cuda_conv_parse(step, conv) || conv->transposed || conv->groups != 1)
+  if (!infer_cudnn_conv_parse(step, conv) || conv->transposed || conv->groups != 1)
     return FALSE;
-  for (gint i = 0; i < INFER_CUDA_SPATIAL; i++)
+  for (gint i = 0; i < INFER_CUDNN_SPATIAL; i++)
     if (conv->kernel[i] != 1 || conv->stride[i] != 1)
       return FALSE;
   /* What the sizes say of padding is known later, but without any they are equal. */
@@ -34,7 +34,7 @@ parse(const InferStep *step, InferCudaConv *conv)
 static gboolean
 supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferLayout *outputs)
 {
-  InferCudaConv conv;
+  InferCudnnConv conv;
 
   if (!parse(step, &conv))
     return FALSE;
@@ -48,13 +48,13 @@ supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferL
 
 /* Elements from a pixel to the next, the same all over. */
 static gboolean
-pixel_pitch(const InferCudaConv *conv, const gint64 *strides, gint64 channels, gint64 *pitch)
+pixel_pitch(const InferCudnnConv *conv, const gint64 *strides, gint64 channels, gint64 *pitch)
 {
   const gint64 size[] = {conv->images, conv->out[0], conv->out[1], conv->out[2]};
   gint64 next = 0;
 
   *pitch = channels;
-  for (gint i = INFER_CUDA_SPATIAL; i >= 0; i--) {
+  for (gint i = INFER_CUDNN_SPATIAL; i >= 0; i--) {
     if (size[i] == 1)
       continue;
     if (next == 0)
@@ -67,20 +67,20 @@ pixel_pitch(const InferCudaConv *conv, const gint64 *strides, gint64 channels, g
 }
 
 static gboolean
-read_product(const InferPrepare *prepare, const InferCudaConv *conv, InferCudaProduct *p,
+read_product(const InferPrepare *prepare, const InferCudnnConv *conv, InferCublasltProduct *p,
              GError **error)
 {
   gint64 pixels = conv->images * conv->out[0] * conv->out[1] * conv->out[2];
 
-  *p = (InferCudaProduct){.type = conv->type,
-                          .m = pixels,
-                          .n = conv->channels_out,
-                          .k = conv->channels_in,
-                          .count = 1,
-                          .alpha = 1.0f,
-                          .c_input = -1,
-                          .chain = conv->chain};
-  p->b = (InferCudaMatrix){conv->channels_in, 0, TRUE};
+  *p = (InferCublasltProduct){.type = conv->type,
+                              .m = pixels,
+                              .n = conv->channels_out,
+                              .k = conv->channels_in,
+                              .count = 1,
+                              .alpha = 1.0f,
+                              .c_input = -1,
+                              .chain = conv->chain};
+  p->b = (InferCublasltMatrix){conv->channels_in, 0, TRUE};
   p->shape = (InferEpilogueShape){{conv->images, conv->out[0], conv->out[1], conv->out[2]},
                                   1,
                                   (int)conv->channels_out,
@@ -110,36 +110,36 @@ release(gpointer data)
 
   infer_cuda_push(state->device);
   if (state->product)
-    infer_cuda_product_free(state->product);
+    infer_cublaslt_product_free(state->product);
   infer_cuda_pop();
   g_free(state);
 }
 
 static gboolean
-prepare_current(InferPrepare *prepare, State *state, const InferCudaConv *conv, GError **error)
+prepare_current(InferPrepare *prepare, State *state, const InferCudnnConv *conv, GError **error)
 {
-  g_autofree InferCudaProduct *p = g_new0(InferCudaProduct, 1);
+  g_autofree InferCublasltProduct *p = g_new0(InferCublasltProduct, 1);
 
   if (infer_dims_count(&prepare->outputs[0].dims) == 0)
     return TRUE;
   if (!read_product(prepare, conv, p, error))
     return FALSE;
   state->weights =
-      infer_cuda_conv_weights(prepare, conv, conv->channels_in, conv->channels_out, error);
-  state->product = state->weights ? infer_cuda_product_new(prepare, p, error) : NULL;
+      infer_cudnn_conv_weights(prepare, conv, conv->channels_in, conv->channels_out, error);
+  state->product = state->weights ? infer_cublaslt_product_new(prepare, p, error) : NULL;
   return state->product != NULL;
 }
 
 static gboolean
 prepare_convolution(InferPrepare *prepare, GError **error)
 {
-  g_autofree InferCudaConv *conv = g_new0(InferCudaConv, 1);
+  g_autofree InferCudnnConv *conv = g_new0(InferCudnnConv, 1);
   State *state;
   gboolean ok;
 
   if (!parse(prepare->step, conv))
     return infer_cuda_fail(prepare, error, INFER_ERROR_PLAN, "this is no convolution of one tap");
-  if (!infer_cuda_conv_shape(prepare, conv, error))
+  if (!infer_cudnn_conv_shape(prepare, conv, error))
     return FALSE;
   state = g_new0(State, 1);
   state->device = infer_cuda_device(prepare->device);
@@ -157,15 +157,15 @@ prepare_convolution(InferPrepare *prepare, GError **error)
 static char **
 tactics(const InferPrepare *prepare, const InferTacticArgs *args)
 {
-  g_autofree InferCudaConv *conv = g_new0(InferCudaConv, 1);
-  g_autofree InferCudaProduct *p = g_new0(InferCudaProduct, 1);
+  g_autofree InferCudnnConv *conv = g_new0(InferCudnnConv, 1);
+  g_autofree InferCublasltProduct *p = g_new0(InferCublasltProduct, 1);
   char **names;
 
-  if (!parse(prepare->step, conv) || !infer_cuda_conv_shape(prepare, conv, NULL) ||
+  if (!parse(prepare->step, conv) || !infer_cudnn_conv_shape(prepare, conv, NULL) ||
       infer_dims_count(&prepare->outputs[0].dims) == 0 || !read_product(prepare, conv, p, NULL))
     return NULL;
   infer_cuda_push(infer_cuda_device(prepare->device));
-  names = infer_cuda_product_tactics(prepare, p, args);
+  names = infer_cublaslt_product_tactics(prepare, p, args);
   infer_cuda_pop();
   return names;
 }
@@ -177,8 +177,8 @@ run(gpointer data, InferStream *stream, void *const *inputs, void *const *output
   State *state = data;
 
   return !state->product ||
-         infer_cuda_product_run(state->product, stream, inputs[state->x], state->weights, inputs,
-                                outputs[0], workspace, error);
+         infer_cublaslt_product_run(state->product, stream, inputs[state->x], state->weights,
+                                    inputs, outputs[0], workspace, error);
 }
 
 /* Slices of channels have a pitch; parts of a picture have more than one. */
@@ -186,10 +186,11 @@ static gboolean
 strided(const InferPrepare *prepare, gboolean output, guint index)
 {
   const InferBuffer *buffer = output ? &prepare->outputs[index] : &prepare->inputs[index];
-  gint64 strides[1 + INFER_CUDA_SPATIAL], unit = 16 / (infer_type_bits(buffer->type) / 8), next = 0;
+  gint64 strides[1 + INFER_CUDNN_SPATIAL], unit = 16 / (infer_type_bits(buffer->type) / 8),
+                                           next = 0;
 
-  if (buffer->dims.n < 3 || buffer->dims.n > 2 + INFER_CUDA_SPATIAL || buffer->alignment < 16 ||
-      !infer_cuda_conv_strides(buffer, strides))
+  if (buffer->dims.n < 3 || buffer->dims.n > 2 + INFER_CUDNN_SPATIAL || buffer->alignment < 16 ||
+      !infer_cudnn_conv_strides(buffer, strides))
     return FALSE;
   for (gint i = buffer->dims.n - 1; i >= 0; i--) {
     gint64 stride = buffer->strides[i];
@@ -202,7 +203,7 @@ strided(const InferPrepare *prepare, gboolean output, guint index)
   return TRUE;
 }
 
-const InferImpl infer_cuda_conv_gemm = {
+const InferImpl infer_cublaslt_convolution = {
     .name = "cublaslt.convolution",
     .supports = supports,
     .tactics = tactics,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "conv.h"
+#include "cudnn-conv.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -50,8 +50,8 @@ infer_cudnn_finalize(cudnnBackendDescriptor_t descriptor, const char *what, GErr
 
 typedef struct {
   InferCudnnGraph *graph;
-  const InferCudaConv *conv;
-  const InferCudaVariant *variant;
+  const InferCudnnConv *conv;
+  const InferCudnnVariant *variant;
   cudnnDataType_t type;
   GPtrArray *operations;
   guint n_virtual;
@@ -123,7 +123,7 @@ static Tensor
 image_tensor(const Maker *self, gint64 id, gint64 images, gint64 channels, const gint64 *spatial,
              const gint64 *strides)
 {
-  gint n = self->conv->spatial, skip = INFER_CUDA_SPATIAL - n;
+  gint n = self->conv->spatial, skip = INFER_CUDNN_SPATIAL - n;
   Tensor tensor = {.id = id, .n = n + 2, .type = self->type, .alignment = 16};
   gint64 next = channels;
 
@@ -143,10 +143,10 @@ image_tensor(const Maker *self, gint64 id, gint64 images, gint64 channels, const
 static Tensor
 result_tensor(const Maker *self, gint64 id, const gint64 *strides)
 {
-  const InferCudaConv *conv = self->conv;
+  const InferCudnnConv *conv = self->conv;
 
   return image_tensor(self, id, conv->images,
-                      conv->groups * infer_cuda_conv_out(conv, self->variant), conv->out, strides);
+                      conv->groups * infer_cudnn_conv_out(conv, self->variant), conv->out, strides);
 }
 
 static Descriptor
@@ -180,8 +180,8 @@ scalar_tensor(Maker *self, float value)
 static Descriptor
 side_tensor(Maker *self, guint side)
 {
-  static const gint64 ones[INFER_CUDA_SPATIAL] = {1, 1, 1};
-  const InferCudaConv *conv = self->conv;
+  static const gint64 ones[INFER_CUDNN_SPATIAL] = {1, 1, 1};
+  const InferCudnnConv *conv = self->conv;
   gint64 channels = conv->groups * conv->channels_out;
   Tensor tensor = conv->chain.constant[side]
                       ? image_tensor(self, INFER_CUDNN_SIDE + side, 1, channels, ones, NULL)
@@ -195,9 +195,9 @@ side_tensor(Maker *self, guint side)
 static Descriptor
 weight_tensor(Maker *self)
 {
-  const InferCudaConv *conv = self->conv;
-  gint64 in = infer_cuda_conv_in(conv, self->variant);
-  gint64 out = infer_cuda_conv_out(conv, self->variant);
+  const InferCudnnConv *conv = self->conv;
+  gint64 in = infer_cudnn_conv_in(conv, self->variant);
+  gint64 out = infer_cudnn_conv_out(conv, self->variant);
   Tensor tensor =
       conv->transposed
           ? image_tensor(self, INFER_CUDNN_W, conv->groups * in, out, conv->kernel, NULL)
@@ -209,8 +209,8 @@ weight_tensor(Maker *self)
 static Descriptor
 window(Maker *self)
 {
-  const InferCudaConv *conv = self->conv;
-  gint64 n = conv->spatial, skip = INFER_CUDA_SPATIAL - n;
+  const InferCudnnConv *conv = self->conv;
+  gint64 n = conv->spatial, skip = INFER_CUDNN_SPATIAL - n;
   cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
   Descriptor descriptor =
       infer_cudnn_new(self->graph->descriptors, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, self->error);
@@ -410,13 +410,13 @@ ordered(const InferEpilogueProgram *program, gboolean sum_first)
 static gboolean
 add_all(Maker *self)
 {
-  const InferCudaConv *conv = self->conv;
+  const InferCudnnConv *conv = self->conv;
   InferEpilogueProgram program = ordered(&conv->chain.program, self->variant->sum_first);
   gint n = self->variant->split ? 0 : program.n;
   Descriptor values[INFER_EPILOGUE_MAX_OPS + 1] = {NULL};
   Descriptor sides[INFER_EPILOGUE_MAX_SIDES] = {NULL};
   Tensor x = image_tensor(self, INFER_CUDNN_X, conv->images,
-                          conv->groups * infer_cuda_conv_in(conv, self->variant), conv->in,
+                          conv->groups * infer_cudnn_conv_in(conv, self->variant), conv->in,
                           self->variant->pad ? NULL : conv->x_strides);
   Tensor y = result_tensor(self, INFER_CUDNN_Y, self->variant->split ? NULL : conv->y_strides);
   Descriptor first = make_tensor(self, &x), last = first ? make_tensor(self, &y) : NULL;
@@ -433,8 +433,8 @@ add_all(Maker *self)
 }
 
 InferCudnnGraph *
-infer_cudnn_graph_new(cudnnHandle_t handle, const InferCudaConv *conv,
-                      const InferCudaVariant *variant, GError **error)
+infer_cudnn_graph_new(cudnnHandle_t handle, const InferCudnnConv *conv,
+                      const InferCudnnVariant *variant, GError **error)
 {
   g_autoptr(InferCudnnGraph) graph = g_new0(InferCudnnGraph, 1);
   g_autoptr(GPtrArray) operations = g_ptr_array_new();

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "chain.h"
+#include "fused.h"
 
 #include <math.h>
 #include <string.h>
 
 typedef struct {
   const InferStep *step;
-  InferCudaChain *chain;
+  InferCudaFused *chain;
   gint axis;
   gint64 channels;
   const InferTensor *result; /* of the anchor: all have its dimensions */
@@ -52,7 +52,7 @@ emit_values(Parser *self, InferEpilogueMode mode, gint a, gint b)
 static gint
 add_side(Parser *self, const InferTensor *tensor, gboolean constant)
 {
-  InferCudaChain *chain = self->chain;
+  InferCudaFused *chain = self->chain;
   gint input = infer_step_find_input(self->step, tensor);
 
   if (input < 0)
@@ -257,7 +257,7 @@ static gboolean
 parse_all(Parser *self, const InferTensor *bias)
 {
   const InferStep *step = self->step;
-  InferCudaChain *chain = self->chain;
+  InferCudaFused *chain = self->chain;
   gint value = 0;
 
   if (bias) {
@@ -282,8 +282,8 @@ parse_all(Parser *self, const InferTensor *bias)
 }
 
 gboolean
-infer_cuda_chain_parse(const InferStep *step, const InferTensor *bias, gint axis, gint64 channels,
-                       InferCudaChain *chain)
+infer_cuda_fused_parse(const InferStep *step, const InferTensor *bias, gint axis, gint64 channels,
+                       InferCudaFused *chain)
 {
   Parser self = {.step = step, .chain = chain, .axis = axis, .channels = channels};
   gboolean ok;
@@ -323,7 +323,7 @@ pack_side(gpointer user_data, const InferArray *value, gpointer dst, GError **er
 }
 
 const void *
-infer_cuda_chain_side(InferPrepare *prepare, const InferCudaChain *chain, guint side, gint64 groups,
+infer_cuda_fused_side(InferPrepare *prepare, const InferCudaFused *chain, guint side, gint64 groups,
                       gint64 padded, GError **error)
 {
   Padding padding = {groups, padded, infer_type_bits(chain->type) / 8};
@@ -339,7 +339,7 @@ infer_cuda_chain_side(InferPrepare *prepare, const InferCudaChain *chain, guint 
 /* --- kernels --- */
 
 CUfunction
-infer_cuda_epilogue(InferCudaDevice *device, InferType type, GError **error)
+infer_cuda_fused_kernel(InferCudaDevice *device, InferType type, GError **error)
 {
   return infer_cuda_fixed(device,
                           type == INFER_TYPE_FLOAT     ? "infer_epilogue_f32"
@@ -349,7 +349,7 @@ infer_cuda_epilogue(InferCudaDevice *device, InferType type, GError **error)
 }
 
 InferCudaSize
-infer_cuda_blocks(const InferCudaDevice *device, gint64 n)
+infer_cuda_fused_blocks(const InferCudaDevice *device, gint64 n)
 {
   gint64 wanted = (n + 255) / 256, most = (gint64)device->n_multiprocessors * 8;
 
