@@ -52,12 +52,14 @@ const void *infer_cudnn_conv_weights(InferPrepare *prepare, const InferCudnnConv
  * @split: cuDNN runs the convolution alone, the epilogue is a kernel of its own
  * @pad: the input is copied with each group's channels padded to a multiple of this; 0 to read it
  *   where it is
+ * @tf32: engines may round what they multiply to TF32
  *
  * One way to give a convolution to cuDNN.
  */
 typedef struct {
   gboolean sum_first, split;
   gint64 pad;
+  gboolean tf32;
 } InferCudnnVariant;
 
 static inline gint64

@@ -7,8 +7,8 @@
 /*
  * Convolutions by cuDNN, channels-last, with what follows them fused. A tactic is an engine's name
  * and how the convolution is given to it: "eng39,k2=16,sum", where ",sum" adds a residual before
- * the bias, ",split" leaves the epilogue to a kernel of our own, and ",c8" copies the input with
- * its channels padded to a multiple of 8.
+ * the bias, ",split" leaves the epilogue to a kernel of our own, ",c8" copies the input with its
+ * channels padded to a multiple of 8, and ",tf32" lets FP32 be multiplied as TF32.
  */
 
 #define MAX_VARIANTS 12
@@ -83,26 +83,27 @@ add_variant(InferCudnnVariant *variants, guint *n, InferCudnnVariant variant)
 
 /* The promising ones first; the last one works wherever there is an engine at all. */
 static guint
-list_variants(const InferCudnnConv *conv, InferCudnnVariant *variants)
+list_variants(const InferCudnnConv *conv, gboolean tf32, InferCudnnVariant *variants)
 {
   gint64 pads[3];
   guint n = 0, n_pads = 0;
   gboolean must_split = is_half(conv) && conv->channels_out % 2 != 0;
 
+  tf32 = tf32 && !is_half(conv);
   if (!is_half(conv) || conv->channels_in % 2 == 0)
     pads[n_pads++] = 0;
   if (is_half(conv) && conv->channels_in % 8 != 0)
     pads[n_pads++] = 8;
-  if (is_half(conv) && conv->channels_in < 4)
+  if ((is_half(conv) && conv->channels_in < 4) || (tf32 && conv->channels_in % 4 != 0))
     pads[n_pads++] = 4;
   for (guint i = 0; i < n_pads; i++) {
     if (!must_split && can_sum_first(conv))
-      add_variant(variants, &n, (InferCudnnVariant){TRUE, FALSE, pads[i]});
+      add_variant(variants, &n, (InferCudnnVariant){TRUE, FALSE, pads[i], tf32});
     if (!must_split)
-      add_variant(variants, &n, (InferCudnnVariant){FALSE, FALSE, pads[i]});
-    add_variant(variants, &n, (InferCudnnVariant){FALSE, TRUE, pads[i]});
+      add_variant(variants, &n, (InferCudnnVariant){FALSE, FALSE, pads[i], tf32});
+    add_variant(variants, &n, (InferCudnnVariant){FALSE, TRUE, pads[i], tf32});
   }
-  add_variant(variants, &n, (InferCudnnVariant){FALSE, TRUE, is_half(conv) ? 8 : 1});
+  add_variant(variants, &n, (InferCudnnVariant){FALSE, TRUE, is_half(conv) ? 8 : 1, tf32});
   return n;
 }
 
@@ -117,6 +118,8 @@ tactic_name(const char *engine, const InferCudnnVariant *variant)
     g_string_append(name, ",split");
   if (variant->pad > 0)
     g_string_append_printf(name, ",c%" G_GINT64_FORMAT, variant->pad);
+  if (variant->tf32)
+    g_string_append(name, ",tf32");
   return g_string_free(name, FALSE);
 }
 
@@ -139,6 +142,9 @@ parse_tactic(const InferPrepare *prepare, const InferCudnnConv *conv, InferCudnn
       variant->sum_first = TRUE;
     } else if (g_str_equal(parts[i], "split")) {
       variant->split = TRUE;
+    } else if (g_str_equal(parts[i], "tf32")) {
+      ok = infer_cuda_allows_tf32(prepare->tactic);
+      variant->tf32 = TRUE;
     } else {
       ok = parts[i][0] == 'c' && g_ascii_string_to_unsigned(parts[i] + 1, 10, 1, 64, &pad, NULL);
       variant->pad = (gint64)pad;
@@ -167,8 +173,8 @@ signature(const InferPrepare *prepare, const InferCudnnConv *conv)
   const InferCudaFused *chain = &conv->chain;
   GString *text = g_string_new("convolution 1 ");
 
-  g_string_append_printf(text, "%s;%d %d %d %d;", prepare->device->key, conv->transposed,
-                         conv->type, conv->spatial, infer_cuda_allows_tf32(prepare));
+  g_string_append_printf(text, "%s;%d %d %d;", prepare->device->key, conv->transposed, conv->type,
+                         conv->spatial);
   append_ints(
       text, (const gint64[]){conv->images, conv->groups, conv->channels_in, conv->channels_out}, 4);
   for (guint i = 0; i < INFER_CUDNN_SPATIAL; i++)
@@ -193,8 +199,8 @@ signature(const InferPrepare *prepare, const InferCudnnConv *conv)
 static GBytes *
 plan_key(const GString *signature_text, const InferCudnnVariant *variant)
 {
-  char *text = g_strdup_printf("%s;%d %d %" G_GINT64_FORMAT ";", signature_text->str,
-                               variant->sum_first, variant->split, variant->pad);
+  char *text = g_strdup_printf("%s;%d %d %" G_GINT64_FORMAT " %d;", signature_text->str,
+                               variant->sum_first, variant->split, variant->pad, variant->tf32);
 
   return g_bytes_new_take(text, strlen(text));
 }
@@ -343,8 +349,8 @@ try_engine(State *state, InferPrepare *prepare, const GString *text, const char 
 {
   g_autoptr(GBytes) key = plan_key(text, &state->variant);
 
-  state->plan = infer_cudnn_plan(state->graph, key, engine, state->conv.type,
-                                 infer_cuda_allows_tf32(prepare), &state->library_size, error);
+  state->plan = infer_cudnn_plan(state->graph, key, engine, state->conv.type, state->variant.tf32,
+                                 &state->library_size, error);
   return state->plan != NULL;
 }
 
@@ -372,8 +378,8 @@ first_engine(State *state, InferPrepare *prepare, const GString *text)
   static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
 
   for (guint m = 0; m < G_N_ELEMENTS(modes); m++) {
-    g_autoptr(GPtrArray) names = infer_cudnn_engines(state->graph, modes[m], state->conv.type,
-                                                     infer_cuda_allows_tf32(prepare), FALSE);
+    g_autoptr(GPtrArray) names =
+        infer_cudnn_engines(state->graph, modes[m], state->conv.type, state->variant.tf32, FALSE);
     for (guint i = 0; i < MIN(names->len, MAX_TRIES); i++)
       if (try_engine(state, prepare, text, names->pdata[i], NULL))
         return g_strdup(names->pdata[i]);
@@ -388,7 +394,7 @@ choose(InferPrepare *prepare, const InferCudnnConv *conv, cudnnHandle_t handle, 
        State **result, GError **error)
 {
   InferCudnnVariant variants[MAX_VARIANTS];
-  guint n = list_variants(conv, variants);
+  guint n = list_variants(conv, FALSE, variants);
 
   for (guint i = 0; i < n; i++) {
     State *state = new_state(prepare, conv, &variants[i], handle, NULL);
@@ -514,8 +520,8 @@ engines_of(const InferPrepare *prepare, const InferCudnnConv *conv,
   guint n = args->level >= 5 ? 3 : args->level >= 2 ? 2 : 1;
 
   for (guint m = 0; graph && m < n; m++) {
-    g_autoptr(GPtrArray) names = infer_cudnn_engines(
-        graph, modes[m], conv->type, infer_cuda_allows_tf32(prepare), args->deterministic);
+    g_autoptr(GPtrArray) names =
+        infer_cudnn_engines(graph, modes[m], conv->type, variant->tf32, args->deterministic);
     for (guint i = 0; i < names->len; i++)
       if (!g_ptr_array_find_with_equal_func(all, names->pdata[i], g_str_equal, NULL))
         g_ptr_array_add(all, g_strdup(names->pdata[i]));
@@ -531,7 +537,7 @@ list_tactics(const InferPrepare *prepare, const InferCudnnConv *conv, const Infe
   cudnnHandle_t handle = infer_cuda_cudnn(infer_cuda_device(prepare->device), NULL);
   InferCudnnVariant variants[MAX_VARIANTS];
   GPtrArray *lists[MAX_VARIANTS];
-  guint n = handle ? list_variants(conv, variants) : 0;
+  guint n = handle ? list_variants(conv, args->tf32, variants) : 0;
 
   for (guint i = 0; i < n; i++)
     lists[i] = engines_of(prepare, conv, &variants[i], handle, args);

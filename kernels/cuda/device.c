@@ -88,7 +88,7 @@ read_attributes(InferCudaDevice *device, GError **error)
             "asking the device's properties", error))
       return FALSE;
   device->n_multiprocessors = (guint)n;
-  device->l2_size = (gsize)l2;
+  device->l2_size = device->base.cache_size = (gsize)l2;
   device->shared_per_block = (gsize)shared;
   if (device->major >= LEAST_MAJOR)
     return TRUE;

@@ -29,11 +29,10 @@ infer_cublaslt_check(cublasStatus_t status, const char *what, GError **error)
   return FALSE;
 }
 
-/* FP32 means all of its bits, since a result that fits within 1e-4 is promised. */
 gboolean
-infer_cuda_allows_tf32(const InferPrepare *prepare)
+infer_cuda_allows_tf32(const char *tactic)
 {
-  return FALSE;
+  return tactic && g_str_has_suffix(tactic, ",tf32");
 }
 
 char *

@@ -20,9 +20,9 @@ cudnnHandle_t infer_cuda_cudnn_of(InferStream *stream, GError **error);
 /** infer_cuda_cublaslt: the device's handle, which any thread may use. */
 cublasLtHandle_t infer_cuda_cublaslt(InferCudaDevice *device, GError **error);
 
-/** infer_cuda_allows_tf32: Returns: whether products of FP32 may be computed with TF32's 10 bits.
- */
-gboolean infer_cuda_allows_tf32(const InferPrepare *prepare);
+/** infer_cuda_allows_tf32: Returns: whether a tactic computes products of FP32 with TF32's 10 bits,
+ *  for which it ends in ",tf32"; a step that has none keeps all bits. */
+gboolean infer_cuda_allows_tf32(const char *tactic);
 
 /** infer_cudnn_check: sets an error that names what was done and cuDNN's reason. */
 gboolean infer_cudnn_check(cudnnStatus_t status, const char *what, GError **error);

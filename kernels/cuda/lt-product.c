@@ -7,7 +7,8 @@
 /*
  * Products of matrices by cuBLASLt. It takes columns for rows, so that it is given B and A in this
  * order and makes the result's transpose. A tactic is an algorithm and its configuration:
- * "algo66,t20,g7,k1,r0,w0,o0,i0,c2", and ",split" where the epilogue is a kernel of its own.
+ * "algo66,t20,g7,k1,r0,w0,o0,i0,c2", then ",split" where the epilogue is a kernel of its own, and
+ * ",tf32" where FP32 is multiplied as TF32.
  */
 
 #define MAX_WORKSPACE ((gsize)32 << 20)
@@ -27,7 +28,7 @@ struct _InferCublasltProductState {
   InferCublasltProduct product;
   Head head;
   InferEpilogueProgram tail;
-  gboolean has_tail, is_dense;
+  gboolean has_tail, is_dense, tf32;
   cublasLtHandle_t handle;
   cublasLtMatmulDesc_t desc;
   cublasLtMatrixLayout_t a, b, c, d;
@@ -127,9 +128,9 @@ data_type(InferType type)
 }
 
 static cublasComputeType_t
-compute_type(const InferPrepare *prepare)
+compute_type(const InferCublasltProductState *state)
 {
-  return infer_cuda_allows_tf32(prepare) ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+  return state->tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
 }
 
 static gboolean
@@ -161,7 +162,7 @@ make_layout(cublasLtMatrixLayout_t *layout, InferType type, gint64 rows, gint64 
 }
 
 static gboolean
-describe(InferCublasltProductState *state, const InferPrepare *prepare, GError **error)
+describe(InferCublasltProductState *state, GError **error)
 {
   const InferCublasltProduct *p = &state->product;
   const Head *head = &state->head;
@@ -170,9 +171,8 @@ describe(InferCublasltProductState *state, const InferPrepare *prepare, GError *
   int32_t epilogue = head->epilogue ? (int32_t)head->epilogue : CUBLASLT_EPILOGUE_DEFAULT;
   const void *bias = head->bias >= 0 ? state->constants[head->bias] : NULL;
 
-  if (!infer_cublaslt_check(
-          cublasLtMatmulDescCreate(&state->desc, compute_type(prepare), CUDA_R_32F),
-          "describing a product", error) ||
+  if (!infer_cublaslt_check(cublasLtMatmulDescCreate(&state->desc, compute_type(state), CUDA_R_32F),
+                            "describing a product", error) ||
       !set_desc(state->desc, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first, error) ||
       !set_desc(state->desc, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second, error) ||
       !set_desc(state->desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue, error) ||
@@ -213,7 +213,7 @@ is_dense(const InferCublasltProduct *p)
 }
 
 static InferCublasltProductState *
-new_state(InferPrepare *prepare, const InferCublasltProduct *product, gboolean split,
+new_state(InferPrepare *prepare, const InferCublasltProduct *product, gboolean split, gboolean tf32,
           GError **error)
 {
   InferCublasltProductState *state = g_new0(InferCublasltProductState, 1);
@@ -222,6 +222,7 @@ new_state(InferPrepare *prepare, const InferCublasltProduct *product, gboolean s
   state->device = infer_cuda_device(prepare->device);
   state->product = *product;
   state->is_dense = is_dense(product);
+  state->tf32 = tf32 && product->type == INFER_TYPE_FLOAT;
   state->head = find_head(product, split);
   cut_tail(state);
   if (state->has_tail && !state->is_dense) {
@@ -237,7 +238,7 @@ new_state(InferPrepare *prepare, const InferCublasltProduct *product, gboolean s
     ok = (state->epilogue = infer_cuda_fused_kernel(state->device, product->type, error)) != NULL;
   if (ok)
     ok = (state->handle = infer_cuda_cublaslt(state->device, error)) != NULL &&
-         describe(state, prepare, error);
+         describe(state, error);
   if (ok)
     return state;
   infer_cublaslt_product_free(state);
@@ -262,7 +263,7 @@ static const Knob knobs[] = {
 };
 
 static char *
-algorithm_name(const cublasLtMatmulAlgo_t *algorithm, gboolean split)
+algorithm_name(const cublasLtMatmulAlgo_t *algorithm, gboolean split, gboolean tf32)
 {
   g_autoptr(GString) name = g_string_new(NULL);
   int32_t id = 0;
@@ -279,7 +280,7 @@ algorithm_name(const cublasLtMatmulAlgo_t *algorithm, gboolean split)
                                              &got) == CUBLAS_STATUS_SUCCESS)
       g_string_append_printf(name, ",%c%u", knobs[i].letter, value);
   }
-  return g_strconcat(name->str, split ? ",split" : "", NULL);
+  return g_strconcat(name->str, split ? ",split" : "", tf32 ? ",tf32" : "", NULL);
 }
 
 static const Knob *
@@ -318,11 +319,12 @@ parse_algorithm(InferCublasltProductState *state, const InferPrepare *prepare, c
   gboolean ok =
       parts[0] && g_str_has_prefix(parts[0], "algo") &&
       g_ascii_string_to_unsigned(parts[0] + 4, 10, 0, G_MAXINT32, &id, NULL) &&
-      cublasLtMatmulAlgoInit(state->handle, compute_type(prepare), CUDA_R_32F, type, type, type,
-                             type, (int)id, &state->algorithm) == CUBLAS_STATUS_SUCCESS;
+      cublasLtMatmulAlgoInit(state->handle, compute_type(state), CUDA_R_32F, type, type, type, type,
+                             (int)id, &state->algorithm) == CUBLAS_STATUS_SUCCESS;
 
   for (guint i = 1; ok && parts[i]; i++)
-    ok = g_str_equal(parts[i], "split") || apply_knob(&state->algorithm, parts[i]);
+    ok = g_str_equal(parts[i], "split") || g_str_equal(parts[i], "tf32") ||
+         apply_knob(&state->algorithm, parts[i]);
   /* It is told here, once, whether the whole fits the matrices. */
   if (ok &&
       cublasLtMatmulAlgoCheck(state->handle, state->desc, state->b, state->a, state->c, state->d,
@@ -374,14 +376,15 @@ append_tactics(const InferPrepare *prepare, const InferCublasltProduct *product,
                const InferTacticArgs *args, guint most, GPtrArray *names)
 {
   InferPrepare copy = *prepare;
-  InferCublasltProductState *state = new_state(&copy, product, split, NULL);
+  InferCublasltProductState *state = new_state(&copy, product, split, args->tf32, NULL);
   cublasLtMatmulHeuristicResult_t *results =
       g_new0(cublasLtMatmulHeuristicResult_t, MAX_ALGORITHMS);
   int n = state ? ask(state, MIN(args->max_workspace, MAX_WORKSPACE), (int)most, results) : 0;
 
   for (int i = 0; i < n; i++) {
-    char *name =
-        results[i].state == CUBLAS_STATUS_SUCCESS ? algorithm_name(&results[i].algo, split) : NULL;
+    char *name = results[i].state == CUBLAS_STATUS_SUCCESS
+                     ? algorithm_name(&results[i].algo, split, state->tf32)
+                     : NULL;
     if (name && !g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
       g_ptr_array_add(names, name);
     else
@@ -433,7 +436,8 @@ infer_cublaslt_product_new(InferPrepare *prepare, const InferCublasltProduct *pr
   gboolean split = given && g_strv_contains((const char *const *)parts, "split");
 
   for (guint i = 0; i < 2; i++) {
-    InferCublasltProductState *state = new_state(prepare, product, split || i == 1, error);
+    InferCublasltProductState *state = new_state(prepare, product, split || i == 1,
+                                                 infer_cuda_allows_tf32(prepare->tactic), error);
     cublasLtMatmulHeuristicResult_t result = {0};
     if (!state)
       return NULL;

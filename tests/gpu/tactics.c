@@ -10,7 +10,7 @@
  * that it names, gives what the reference does, once enqueued and once as a captured graph. Prints
  * TAP.
  *
- *   gpu-tactics [--level 0..5] [--only TEXT] [DEVICE]
+ *   gpu-tactics [--level 0..5] [--tf32] [--only TEXT] [DEVICE]
  */
 
 #define SKIPPED 77
@@ -168,6 +168,7 @@ typedef struct {
   InferDevice *device;
   InferStream *stream;
   guint level, number, failed;
+  gboolean tf32;
   GRand *random;
 } Run;
 
@@ -482,7 +483,8 @@ compare(const Job *job, const InferArray *want, const guint8 *data, GError **err
 {
   g_autoptr(InferArray) got =
       infer_array_new_view(job->output.type, &job->output.dims, (gpointer)data);
-  double range = 1e-3, tolerance = job->output.type == INFER_TYPE_FLOAT ? 1e-4 : 2e-2;
+  double range = 1e-3;
+  double tolerance = job->output.type != INFER_TYPE_FLOAT ? 2e-2 : job->run->tf32 ? 1e-2 : 1e-4;
 
   for (gint64 i = 0; i < infer_array_count(want); i++)
     range = MAX(range, fabs(infer_array_get_double(want, (gsize)i)));
@@ -548,7 +550,7 @@ check_tactics(Job *job, const Case *c, const InferArray *want)
 {
   Run *run = job->run;
   InferPacks *packs = infer_packs_new();
-  InferTacticArgs args = {run->level, FALSE, (gsize)1 << 30};
+  InferTacticArgs args = {.level = run->level, .tf32 = run->tf32, .max_workspace = (gsize)1 << 30};
   InferPrepare prepare = {.device = run->device,
                           .step = job->step,
                           .inputs = job->inputs,
@@ -652,13 +654,14 @@ main(int argc, char **argv)
   static const InferType types[] = {INFER_TYPE_FLOAT, INFER_TYPE_FLOAT16, INFER_TYPE_BFLOAT16};
   g_autofree char *only = NULL;
   gint level = 3;
+  Run run = {0};
   const GOptionEntry options[] = {
       {"level", 0, 0, G_OPTION_ARG_INT, &level, "how many tactics", "0..5"},
+      {"tf32", 0, 0, G_OPTION_ARG_NONE, &run.tf32, "floats may be multiplied as TF32", NULL},
       {"only", 0, 0, G_OPTION_ARG_STRING, &only, "cases whose name has this", "TEXT"},
       {NULL}};
   g_autoptr(GOptionContext) context = g_option_context_new("[DEVICE]");
   g_autoptr(GError) error = NULL;
-  Run run = {0};
 
   g_option_context_add_main_entries(context, options, NULL);
   if (!g_option_context_parse(context, &argc, &argv, &error)) {
