@@ -15,7 +15,7 @@
  */
 
 #define MAGIC "INFERGPU"
-#define LARGEST ((gsize)256 << 20)
+#define LARGEST_FILE ((gsize)256 << 20)
 
 typedef struct {
   char magic[8];
@@ -88,7 +88,7 @@ read_file(int file, const guint8 *key)
 
   if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || !is_ours(&info) ||
       !read_all(file, &header, sizeof header) || memcmp(header.magic, MAGIC, 8) != 0 ||
-      memcmp(header.key, key, 16) != 0 || header.size > LARGEST ||
+      memcmp(header.key, key, 16) != 0 || header.size > LARGEST_FILE ||
       (guint64)info.st_size != header.size + sizeof header)
     return NULL;
   data = g_malloc(header.size + 1);
@@ -123,7 +123,7 @@ infer_cuda_cache_store(const char *kind, GBytes *key, GBytes *data)
   g_autoptr(GByteArray) whole = g_byte_array_new();
   g_autoptr(GError) error = NULL;
 
-  if (!path || header.size > LARGEST)
+  if (!path || header.size > LARGEST_FILE)
     return;
   hash(g_bytes_get_data(data, NULL), header.size, header.data);
   g_byte_array_append(whole, (const guint8 *)&header, sizeof header);

@@ -32,6 +32,7 @@ struct _InferCudaDevice {
   gpointer cudnn, cublaslt; /* handles for preparing */
   CUstream loading;         /* of copies at once */
   GMutex lock;              /* of all of these */
+  GMutex preparing;         /* held while the library's handle is prepared with */
 };
 
 /** What a stream is to those who enqueue on it. */

@@ -479,14 +479,29 @@ prepare_current(InferPrepare *prepare, GError **error)
                          : prepare_default(prepare, conv, handle, text, error);
 }
 
+/* A handle of cuDNN's is for one thread at a time. */
+static void
+enter(InferCudaDevice *device)
+{
+  g_mutex_lock(&device->preparing);
+  infer_cuda_push(device);
+}
+
+static void
+leave(InferCudaDevice *device)
+{
+  infer_cuda_pop();
+  g_mutex_unlock(&device->preparing);
+}
+
 static gboolean
 prepare_convolution(InferPrepare *prepare, GError **error)
 {
   gboolean ok;
 
-  infer_cuda_push(infer_cuda_device(prepare->device));
+  enter(infer_cuda_device(prepare->device));
   ok = prepare_current(prepare, error);
-  infer_cuda_pop();
+  leave(infer_cuda_device(prepare->device));
   return ok;
 }
 
@@ -571,7 +586,7 @@ tactics(const InferPrepare *prepare, const InferTacticArgs *args)
       !infer_cudnn_conv_shape(prepare, conv, NULL) ||
       infer_dims_count(&prepare->outputs[0].dims) == 0)
     return NULL;
-  infer_cuda_push(infer_cuda_device(prepare->device));
+  enter(infer_cuda_device(prepare->device));
   if (args->level > 0) {
     list_tactics(prepare, conv, args, result);
   } else {
@@ -579,7 +594,7 @@ tactics(const InferPrepare *prepare, const InferTacticArgs *args)
     if (only)
       g_ptr_array_add(result, only);
   }
-  infer_cuda_pop();
+  leave(infer_cuda_device(prepare->device));
   if (result->len == 0)
     return NULL;
   g_ptr_array_add(result, NULL);
