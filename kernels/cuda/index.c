@@ -468,7 +468,7 @@ onehot_prepare(InferPrepare *prepare, GError **error)
 /* --- ConstantOfShape --- */
 
 static gboolean
-fill_supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferLayout *outputs)
+constantofshape_supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferLayout *outputs)
 {
   return single(step);
 }
@@ -491,7 +491,7 @@ fill_value(const InferNode *node, InferType type)
 }
 
 static gboolean
-fill_prepare(InferPrepare *prepare, GError **error)
+constantofshape_prepare(InferPrepare *prepare, GError **error)
 {
   const InferBuffer *out = &prepare->outputs[0];
   g_autofree Index *index = index_new(prepare, "infer_fill", 0, error);
@@ -691,5 +691,5 @@ INDEX(pad, run, pad_strided);
 INDEX(gather, index_gather_run, NULL);
 INDEX(where, run, strided);
 INDEX(onehot, run, NULL);
-INDEX(fill, fill_run, NULL);
+INDEX(constantofshape, fill_run, NULL);
 INDEX(scatter, scatter_run, NULL);

@@ -29,7 +29,7 @@ extern const InferImpl infer_cuda_gather;
 extern const InferImpl infer_cuda_scatter;
 extern const InferImpl infer_cuda_where;
 extern const InferImpl infer_cuda_onehot;
-extern const InferImpl infer_cuda_fill;
+extern const InferImpl infer_cuda_constantofshape;
 extern const InferImpl infer_cuda_cast;
 extern const InferImpl infer_cuda_boxdecode;
 extern const InferImpl infer_cuda_detectionnms;
