@@ -23,6 +23,9 @@ LIST(where);
 LIST(onehot);
 LIST(constantofshape);
 LIST(cast);
+LIST(boxdecode);
+LIST(detectionnms);
+LIST(topk);
 
 #undef LIST
 
@@ -47,4 +50,7 @@ static const InferCudaOp infer_cuda_ops_move[] = {
     {"ConstantOfShape", move_constantofshape},
     {"Cast", move_cast},
     {"CastLike", move_cast},
+    {"infer.BoxDecode", move_boxdecode},
+    {"infer.DetectionNMS", move_detectionnms},
+    {"TopK", move_topk},
 };

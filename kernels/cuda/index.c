@@ -468,7 +468,8 @@ onehot_prepare(InferPrepare *prepare, GError **error)
 /* --- ConstantOfShape --- */
 
 static gboolean
-constantofshape_supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferLayout *outputs)
+constantofshape_supports(InferDevice *device, const InferStep *step, InferLayout *inputs,
+                         InferLayout *outputs)
 {
   return single(step);
 }

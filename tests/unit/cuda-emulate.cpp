@@ -149,6 +149,13 @@ make_uint4(uint32_t x, uint32_t y, uint32_t z, uint32_t w)
 #undef THREADS
 #undef EACH
 
+#include "fixed/detection.cu"
+#undef THREADS
+#undef CHUNK
+#include "fixed/topk.cu"
+#undef THREADS
+#undef CHUNK
+
 /* --- kernels by name --- */
 
 struct EmulateKernel {
@@ -200,6 +207,12 @@ static const EmulateKernel kernels[] = {
     PLAIN(infer_where),
     PLAIN(infer_onehot),
     PLAIN(infer_cast),
+    PLAIN(infer_boxdecode),
+    PLAIN(infer_nms_gather),
+    PLAIN(infer_nms_gather_best),
+    BARRIERS(infer_nms_suppress),
+    BARRIERS(infer_nms_write),
+    BARRIERS(infer_topk),
 };
 
 const EmulateKernel *

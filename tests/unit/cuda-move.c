@@ -349,7 +349,8 @@ test_fill(void)
                                     INFER_TYPE_INT64, INFER_TYPE_BOOL,   INFER_TYPE_UINT16};
 
   for (guint i = 0; i < G_N_ELEMENTS(types); i++) {
-    Check check = {.op = "ConstantOfShape", .impl = &infer_cuda_constantofshape, .n_in = 1, .n_out = 1};
+    Check check = {
+        .op = "ConstantOfShape", .impl = &infer_cuda_constantofshape, .n_in = 1, .n_out = 1};
 
     check.in[0] = CHECK_INTS(3, 5, 2);
     check.attrs = infer_attrs_new("dtype", 'i', (gint64)types[i], "value", 'f', 1.1, "int_value",
