@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "frames.h"
 #include "impls.h"
 #include "move.h"
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "library.h"
 #include "device.h"
+#include "frames.h"
 
 struct _InferStream {
   InferCudaQueue queue;
   cudnnHandle_t cudnn;
   GArray *marks; /* CUevent */
+  InferCudaUploads *uploads;
   GError *error; /* the first one since the last sync */
 };
 
@@ -18,6 +20,12 @@ const InferCudaQueue *
 infer_cuda_queue(InferStream *stream)
 {
   return &stream->queue;
+}
+
+InferCudaUploads **
+infer_cuda_uploads(InferStream *stream)
+{
+  return &stream->uploads;
 }
 
 InferStream *
@@ -46,8 +54,12 @@ infer_cuda_stream_free(InferStream *stream)
   for (guint i = 0; i < stream->marks->len; i++)
     if (g_array_index(stream->marks, CUevent, i))
       cuEventDestroy(g_array_index(stream->marks, CUevent, i));
-  if (stream->queue.stream)
+  if (stream->queue.stream) {
+    if (stream->uploads)
+      cuStreamSynchronize(stream->queue.stream);
     cuStreamDestroy(stream->queue.stream);
+  }
+  infer_cuda_uploads_free(stream->uploads);
   infer_cuda_pop();
   g_array_unref(stream->marks);
   g_clear_error(&stream->error);

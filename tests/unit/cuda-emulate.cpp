@@ -156,6 +156,10 @@ make_uint4(uint32_t x, uint32_t y, uint32_t z, uint32_t w)
 #undef THREADS
 #undef CHUNK
 
+#include "fixed/frames.cu"
+#undef X
+#undef Y
+
 /* --- kernels by name --- */
 
 struct EmulateKernel {
@@ -213,6 +217,7 @@ static const EmulateKernel kernels[] = {
     BARRIERS(infer_nms_suppress),
     BARRIERS(infer_nms_write),
     BARRIERS(infer_topk),
+    BARRIERS(infer_frames),
 };
 
 const EmulateKernel *
