@@ -33,6 +33,26 @@ cast_supports(InferDevice *device, const InferStep *step, InferLayout *inputs, I
   return TRUE;
 }
 
+/* The kernel that knows both types, or the one that knows all. */
+static const char *
+kernel_name(InferType from, InferType to)
+{
+  static const struct {
+    InferType from, to;
+    const char *name;
+  } direct[] = {{INFER_TYPE_FLOAT, INFER_TYPE_FLOAT16, "infer_cast_float_half"},
+                {INFER_TYPE_FLOAT, INFER_TYPE_BFLOAT16, "infer_cast_float_bfloat"},
+                {INFER_TYPE_FLOAT16, INFER_TYPE_FLOAT, "infer_cast_half_float"},
+                {INFER_TYPE_BFLOAT16, INFER_TYPE_FLOAT, "infer_cast_bfloat_float"},
+                {INFER_TYPE_UINT8, INFER_TYPE_FLOAT, "infer_cast_uint8_float"},
+                {INFER_TYPE_UINT8, INFER_TYPE_FLOAT16, "infer_cast_uint8_half"}};
+
+  for (guint i = 0; i < G_N_ELEMENTS(direct); i++)
+    if (direct[i].from == from && direct[i].to == to)
+      return direct[i].name;
+  return "infer_cast";
+}
+
 static gboolean
 cast_prepare(InferPrepare *prepare, GError **error)
 {
@@ -42,7 +62,8 @@ cast_prepare(InferPrepare *prepare, GError **error)
 
   cast->input = infer_cuda_operand(prepare->step, 0);
   in = &prepare->inputs[cast->input];
-  cast->function = infer_cuda_fixed(infer_cuda_device(prepare->device), "infer_cast", error);
+  cast->function =
+      infer_cuda_fixed(infer_cuda_device(prepare->device), kernel_name(in->type, out->type), error);
   if (!cast->function || !infer_cuda_copy_init(&copy, out->type, out->dims.n, out->dims.d,
                                                in->strides, out->strides, error))
     return FALSE;

@@ -62,3 +62,31 @@ number_small(double value, uint32_t mantissa_bits, uint32_t exponent_bits)
     result += (uint64_t)(e - least) << mantissa_bits;
   return (uint16_t)(sign | (result > infinity ? infinity : result));
 }
+
+/** number_half: number_small() of a float to a half float. */
+INFER_BOTH uint16_t
+number_half(float value)
+{
+#ifdef __CUDA_ARCH__
+  uint16_t half;
+
+  if (value != value)
+    return (uint16_t)(__float_as_uint(value) >> 16 & 0x8000) | 0x7e00;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(half) : "f"(value));
+  return half;
+#else
+  return number_small((double)value, 10, 5);
+#endif
+}
+
+/** number_bfloat: number_small() of a float to a bfloat. */
+INFER_BOTH uint16_t
+number_bfloat(float value)
+{
+  uint32_t bits;
+
+  memcpy(&bits, &value, sizeof bits);
+  if (value != value)
+    return (uint16_t)((bits >> 16 & 0x8000) | 0x7fc0);
+  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
