@@ -27,6 +27,9 @@ LIST(cast);
 LIST(boxdecode);
 LIST(detectionnms);
 LIST(topk);
+LIST(roialign);
+LIST(gridsample);
+LIST(priorbox);
 
 #undef LIST
 
@@ -54,4 +57,7 @@ static const InferCudaOp infer_cuda_ops_move[] = {
     {"infer.BoxDecode", move_boxdecode},
     {"infer.DetectionNMS", move_detectionnms},
     {"TopK", move_topk},
+    {"RoiAlign", move_roialign},
+    {"GridSample", move_gridsample},
+    {"infer.PriorBox", move_priorbox},
 };

@@ -123,6 +123,77 @@ test_topk(void)
   }
 }
 
+static void
+test_roialign(void)
+{
+  for (guint i = 0; i < 32; i++) {
+    Check check = {
+        .op = "RoiAlign", .impl = &infer_cuda_roialign, .n_in = 3, .n_out = 1, .tolerance = 1e-6};
+    gint64 n = pick(1, 4), images = pick(1, 3);
+
+    check.in[0] = CHECK_ARRAY(INFER_TYPE_FLOAT, 5, images, pick(1, 3), pick(1, 9), pick(1, 9));
+    check.in[1] = CHECK_ARRAY(INFER_TYPE_FLOAT, 12, n, 4);
+    check.in[2] = CHECK_ARRAY(INFER_TYPE_INT64, 0, n);
+    for (gint64 k = 0; k < n; k++)
+      ((gint64 *)check.in[2]->data)[k] = pick(0, (gint)images - 1);
+    check.varying[0] = check.varying[1] = TRUE;
+    check.varying[2] = i % 3;
+    check.attrs =
+        infer_attrs_new("output_height", 'i', pick(1, 4), "output_width", 'i', pick(1, 4),
+                        "sampling_ratio", 'i', pick(0, 3), "spatial_scale", 'f', 0.7, "mode", 's',
+                        i % 2 ? "max" : "avg", "coordinate_transformation_mode", 's',
+                        i % 4 > 1 ? "half_pixel" : "output_half_pixel", NULL);
+    check_run(&check);
+  }
+}
+
+static void
+test_gridsample(void)
+{
+  static const char *const modes[] = {"nearest", "linear", "cubic", "bilinear", "bicubic"};
+  static const char *const paddings[] = {"zeros", "border", "reflection"};
+
+  for (guint i = 0; i < 60; i++) {
+    Check check = {.op = "GridSample",
+                   .impl = &infer_cuda_gridsample,
+                   .n_in = 2,
+                   .n_out = 1,
+                   .tolerance = 1e-6};
+    gint64 n = pick(1, 2), c = pick(1, 3);
+
+    if (i % 4 == 0) {
+      check.in[0] = CHECK_ARRAY(INFER_TYPE_FLOAT, 5, n, c, pick(1, 4), pick(1, 4), pick(1, 4));
+      check.in[1] = CHECK_ARRAY(INFER_TYPE_FLOAT, 2, n, 2, 3, 2, 3);
+    } else {
+      check.in[0] = CHECK_ARRAY(INFER_TYPE_FLOAT, 5, n, c, pick(1, 7), pick(1, 7));
+      check.in[1] = CHECK_ARRAY(INFER_TYPE_FLOAT, 2, n, pick(1, 5), pick(1, 5), 2);
+    }
+    check.varying[0] = TRUE;
+    check.varying[1] = i % 2;
+    check.attrs = infer_attrs_new("mode", 's', modes[i % 5], "padding_mode", 's', paddings[i % 3],
+                                  "align_corners", 'i', (gint64)(i % 7 > 3), NULL);
+    check_run(&check);
+  }
+}
+
+static void
+test_priorbox(void)
+{
+  static const double least[] = {30, 60}, most[] = {60, 111}, ratios[] = {2, 3}, variance = 0.2;
+
+  for (guint i = 0; i < 4; i++) {
+    Check check = {.op = "infer.PriorBox", .impl = &infer_cuda_priorbox, .n_in = 2, .n_out = 1};
+
+    check.in[0] = CHECK_ARRAY(INFER_TYPE_FLOAT, 1, 2, 4, pick(1, 9), pick(1, 9));
+    check.in[1] = CHECK_ARRAY(INFER_TYPE_FLOAT, 1, 2, 3, 50, 70);
+    check.varying[0] = check.varying[1] = TRUE;
+    check.attrs = infer_attrs_new("min_size", 'F', least, (gsize)2, "max_size", 'F', most, (gsize)2,
+                                  "aspect_ratio", 'F', ratios, (gsize)2, "variance", 'F', &variance,
+                                  (gsize)1, "clip", 'i', (gint64)(i % 2), NULL);
+    check_run(&check);
+  }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -132,5 +203,8 @@ main(int argc, char **argv)
   g_test_add_func("/cuda-detection/nms-many", test_nms_many);
   g_test_add_func("/cuda-detection/nms-empty", test_nms_empty);
   g_test_add_func("/cuda-detection/topk", test_topk);
+  g_test_add_func("/cuda-detection/roialign", test_roialign);
+  g_test_add_func("/cuda-detection/gridsample", test_gridsample);
+  g_test_add_func("/cuda-detection/priorbox", test_priorbox);
   return g_test_run();
 }

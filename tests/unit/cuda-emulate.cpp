@@ -156,6 +156,10 @@ make_uint4(uint32_t x, uint32_t y, uint32_t z, uint32_t w)
 #undef THREADS
 #undef CHUNK
 
+#undef LEAST
+#undef MOST
+#include "fixed/sampling.cu"
+#undef THREADS
 #include "fixed/frames.cu"
 #undef X
 #undef Y
@@ -223,6 +227,8 @@ static const EmulateKernel kernels[] = {
     BARRIERS(infer_nms_suppress),
     BARRIERS(infer_nms_write),
     BARRIERS(infer_topk),
+    PLAIN(infer_roialign),
+    PLAIN(infer_gridsample),
     BARRIERS(infer_frames),
 };
 
