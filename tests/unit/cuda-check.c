@@ -2,6 +2,7 @@
 #include "cuda-check.h"
 #include "cuda-emulate.h"
 
+#include <infer/infer.h>
 #include <math.h>
 #include <string.h>
 
@@ -308,6 +309,91 @@ run_step(const Check *check, InferStep *step, InferArray *const *want)
   check->impl->release(prepare.state);
 }
 
+/* --- on a device --- */
+
+const char *
+check_device(void)
+{
+  return g_getenv("INFER_CHECK_DEVICE");
+}
+
+int
+check_main(const char *device)
+{
+  g_autoptr(GError) error = NULL;
+  InferDevice *opened = device ? infer_device_open(device, 0, &error) : NULL;
+
+  if (device && !opened) {
+    g_print("1..0 # SKIP %s\n", error->message);
+    return 77;
+  }
+  g_clear_pointer(&opened, infer_device_unref);
+  return g_test_run();
+}
+
+/* Where a device has implementations, the one under test has to have run. */
+static void
+check_steps(const Check *check, InferContext *context, const char *device)
+{
+  gboolean seen = !g_str_has_prefix(device, "cuda");
+  InferStepTime step;
+
+  for (guint i = 0; infer_context_get_step_time(context, i, &step); i++)
+    seen = seen || !step.implementation || g_str_equal(step.implementation, check->impl->name);
+  if (!seen)
+    g_error("%s: %s did not run", check->op, check->impl->name);
+}
+
+static void
+run_device(const Check *check, InferNetwork *network, const InferNode *node,
+           InferArray *const *want)
+{
+  g_autoptr(InferBuilder) builder = infer_builder_new();
+  g_autoptr(InferEngine) engine = NULL;
+  g_autoptr(InferContext) context = NULL;
+  g_autoptr(GError) error = NULL;
+
+  for (guint i = 0; i < node->n_outputs; i++) {
+    g_autofree char *name = g_strdup_printf("out%u", i);
+
+    g_assert_true(infer_network_mark_output(network, node->outputs[i], name, &error));
+  }
+  infer_builder_set_device(builder, check_device());
+  infer_builder_set_verify(builder, FALSE);
+  engine = infer_builder_build(builder, network, "check", NULL, &error);
+  g_assert_no_error(error);
+  context = infer_context_new(engine, &error);
+  g_assert_no_error(error);
+  infer_context_set_profiling(context, TRUE);
+  for (guint i = 0; i < check->n_in; i++) {
+    g_autofree char *name = g_strdup_printf("in%u", i);
+    gsize size = 0;
+    gpointer memory;
+
+    if (!check->in[i] || !check->varying[i])
+      continue;
+    memory = infer_context_map(context, name, &size, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(size, ==, check->in[i]->size);
+    if (size > 0)
+      memcpy(memory, check->in[i]->data, size);
+  }
+  infer_context_run(context, &error);
+  g_assert_no_error(error);
+  for (guint i = 0; i < check->n_out; i++) {
+    gsize size = 0;
+    g_autofree char *name = g_strdup_printf("out%u", i);
+    gpointer memory = infer_context_map(context, name, &size, &error);
+    g_autoptr(InferArray) have = NULL;
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(size, ==, want[i]->size);
+    have = infer_array_new_view(want[i]->type, &want[i]->dims, memory);
+    compare(check, i, want[i], have);
+  }
+  check_steps(check, context, check_device());
+}
+
 void
 check_run(Check *check)
 {
@@ -327,7 +413,10 @@ check_run(Check *check)
   infer_op_eval_alloc(node, (const InferArray *const *)check->in, check->n_in, want, check->n_out,
                       &error);
   g_assert_no_error(error);
-  run_step(check, &step, want);
+  if (check_device())
+    run_device(check, network, node, want);
+  else
+    run_step(check, &step, want);
   for (guint i = 0; i < check->n_out; i++)
     infer_array_unref(want[i]);
   for (guint i = 0; i < check->n_in; i++)

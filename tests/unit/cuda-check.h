@@ -3,7 +3,8 @@
 
 #include "move.h"
 
-/* Runs an implementation of the CUDA backend on emulated kernels and compares it with eval. */
+/* Runs an implementation of the CUDA backend on emulated kernels and compares it with eval; or the
+ * whole operator on the device that INFER_CHECK_DEVICE names. */
 
 #define CHECK_OPERANDS 6
 
@@ -12,8 +13,6 @@
  * @in: operands; freed by check_run()
  * @varying: those that are no constants
  * @tolerance: of 1 + |expected|; 0 for the same bytes
- * @garbage: whether operands lie in orders of any kind, with gaps where the implementation takes
- *   them
  */
 typedef struct {
   const char *op;
@@ -34,5 +33,9 @@ InferArray *check_ints(gsize n, const gint64 *values);
 #define CHECK_INTS(...)                                                                            \
   check_ints(sizeof((gint64[]){__VA_ARGS__}) / sizeof(gint64), (gint64[]){__VA_ARGS__})
 
+/** check_device: Returns: (nullable): the device to run on instead of emulated kernels. */
+const char *check_device(void);
+/** check_main: runs GLib's tests. Returns: the status, 77 where there is no such device. */
+int check_main(const char *device);
 /** check_run: fails the test where a result differs. */
 void check_run(Check *check);

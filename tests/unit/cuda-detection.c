@@ -206,5 +206,5 @@ main(int argc, char **argv)
   g_test_add_func("/cuda-detection/roialign", test_roialign);
   g_test_add_func("/cuda-detection/gridsample", test_gridsample);
   g_test_add_func("/cuda-detection/priorbox", test_priorbox);
-  return g_test_run();
+  return check_main(check_device());
 }

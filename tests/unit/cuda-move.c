@@ -402,5 +402,5 @@ main(int argc, char **argv)
   g_test_add_func("/cuda-move/onehot", test_onehot);
   g_test_add_func("/cuda-move/fill", test_fill);
   g_test_add_func("/cuda-move/cast", test_cast);
-  return g_test_run();
+  return check_main(check_device());
 }
