@@ -364,6 +364,7 @@ run_device(const Check *check, InferNetwork *network, const InferNode *node,
   g_assert_no_error(error);
   context = infer_context_new(engine, &error);
   g_assert_no_error(error);
+  g_assert_true(infer_context_set_batch(context, infer_engine_get_max_batch(engine), &error));
   infer_context_set_profiling(context, TRUE);
   for (guint i = 0; i < check->n_in; i++) {
     g_autofree char *name = g_strdup_printf("in%u", i);

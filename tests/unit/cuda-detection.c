@@ -23,6 +23,10 @@ scalar(float value)
 static void
 test_boxdecode(void)
 {
+  if (check_device()) {
+    g_test_skip("its inputs have different rows, which an engine takes for one batch");
+    return;
+  }
   for (guint i = 0; i < 20; i++) {
     Check check = {.op = "infer.BoxDecode",
                    .impl = &infer_cuda_boxdecode,
@@ -126,6 +130,10 @@ test_topk(void)
 static void
 test_roialign(void)
 {
+  if (check_device()) {
+    g_test_skip("its inputs have different rows, which an engine takes for one batch");
+    return;
+  }
   for (guint i = 0; i < 32; i++) {
     Check check = {
         .op = "RoiAlign", .impl = &infer_cuda_roialign, .n_in = 3, .n_out = 1, .tolerance = 1e-6};
