@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cuda-check.h"
+#include "move.h"
 #include "cuda-emulate.h"
 
 #include <infer/infer.h>

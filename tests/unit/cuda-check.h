@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "move.h"
+#include "backend.h"
 
 /* Runs an implementation of the CUDA backend on emulated kernels and compares it with eval; or the
  * whole operator on the device that INFER_CHECK_DEVICE names. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "device.h"
+#include "device.cuh"
 
 /* Strided copies: by element, of up to 16 bytes, and by tiles where two orders cross. */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "detect.h"
-#include "select.h"
+#include "select.cuh"
 
 /*
  * infer.BoxDecode and infer.DetectionNMS with the results of nms-core.h: each list of candidates is

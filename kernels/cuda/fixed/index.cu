@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "device.h"
+#include "device.cuh"
 
 /*
  * What is moved by indices. They come at run time, so that one which is out of range cannot be an

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "device.h"
+#include "device.cuh"
 #include "sampling.h"
 
 /* RoiAlign and GridSample of floats, in double as eval has them. */

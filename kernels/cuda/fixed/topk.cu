@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "detect.h"
 #include "number.h"
-#include "select.h"
+#include "select.cuh"
 
 /* TopK: a block per row takes chunks of sorted elements until there are enough. */
 

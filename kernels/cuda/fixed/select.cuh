@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "device.h"
+#include "device.cuh"
 
 /*
  * The next numbers of a list in ascending order, by one block. Numbers differ from each other, so
