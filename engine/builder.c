@@ -229,6 +229,19 @@ fix_symbols(InferBuilder *self, InferNetwork *network, GError **error)
 static gboolean
 check_network(InferNetwork *network, GError **error)
 {
+  for (guint i = 0; i < infer_network_get_n_inputs(network); i++) {
+    const InferTensor *input = infer_network_get_input(network, i);
+    gboolean known = input->kind != INFER_KIND_TENSOR || input->dims.n >= 0;
+
+    for (gint k = 0; k < input->dims.n; k++)
+      known &= input->dims.d[k] != INFER_DIM_UNKNOWN;
+    if (!known) {
+      g_set_error(error, INFER_ERROR, INFER_ERROR_SHAPE,
+                  "the dimensions of input '%s' are not known; give them numbers or symbols",
+                  input->name);
+      return FALSE;
+    }
+  }
   if (infer_network_get_n_outputs(network) > 0)
     return infer_network_validate(network, error);
   g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,

@@ -271,7 +271,8 @@ InferTensor *
 infer_network_add_input_value(InferNetwork *self, const char *name, InferKind kind, InferType type,
                               const InferDims *item_dims, GError **error)
 {
-  const InferDims scalar = INFER_DIMS_SCALAR, unknown = INFER_DIMS_UNKNOWN;
+  const InferDims unknown = INFER_DIMS_UNKNOWN;
+  InferDims known = INFER_DIMS_SCALAR;
   InferTensor *tensor;
 
   if ((guint)kind > INFER_KIND_OPTIONAL_SEQUENCE) {
@@ -279,15 +280,16 @@ infer_network_add_input_value(InferNetwork *self, const char *name, InferKind ki
                 (int)kind);
     return NULL;
   }
-  if (kind == INFER_KIND_TENSOR)
-    return infer_network_add_input(self, name, type, item_dims ? item_dims : &unknown,
-                                   NULL, error);
-  if (!check_input(self, name, type, &scalar, NULL, error))
+  /* What is known is checked, with ones in the place of the rest. */
+  for (gint i = 0; item_dims && i < MIN(item_dims->n, INFER_MAX_DIMS); i++)
+    known.d[i] = item_dims->d[i] == INFER_DIM_UNKNOWN ? 1 : item_dims->d[i];
+  known.n = item_dims && item_dims->n >= 0 ? item_dims->n : 0;
+  if (!check_input(self, name, type, &known, NULL, error))
     return NULL;
   tensor = infer_network_add_tensor(self, name, type, &unknown);
   tensor->kind = kind;
-  if (item_dims && item_dims->n <= INFER_MAX_DIMS)
-    tensor->item_dims = *item_dims;
+  if (item_dims && item_dims->n >= 0)
+    *(kind == INFER_KIND_TENSOR ? &tensor->dims : &tensor->item_dims) = *item_dims;
   tensor->is_input = TRUE;
   g_ptr_array_add(self->inputs, tensor);
   return tensor;

@@ -197,6 +197,8 @@ INFER_API InferNode *infer_network_add_node(InferNetwork *network, const char *o
  * @error: return location
  *
  * Adds an input that is a sequence or an optional. It is bound with infer_context_set_value().
+ * With %INFER_KIND_TENSOR it is a tensor whose dimensions or rank may be unknown, which inputs of
+ * sub-networks may be; a network that an engine is built of needs to know its own inputs'.
  *
  * Returns: (transfer none) (nullable): the input, or %NULL with @error set.
  */
