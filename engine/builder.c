@@ -362,8 +362,15 @@ optimize(InferBuilder *self, InferNetwork *source, InferDevice *device, GPtrArra
          GCancellable *cancellable, GError **error)
 {
   g_autoptr(InferNetwork) network = infer_network_copy(source);
+  gboolean ok;
 
-  if (!fix_symbols(self, network, error) || !infer_passes_run(network, cancellable, error))
+  /* Loops that are computed in advance look at it. */
+  if (cancellable)
+    g_cancellable_push_current(cancellable);
+  ok = fix_symbols(self, network, error) && infer_passes_run(network, cancellable, error);
+  if (cancellable)
+    g_cancellable_pop_current(cancellable);
+  if (!ok)
     return NULL;
   keep_constraints(source, network, notes);
   if (!report(self, "fusion", 0.1, cancellable, error) ||
@@ -483,6 +490,8 @@ prepare_sizes(InferBuilder *self, InferEngine *engine, InferTimingCache *cache,
 
   if (!context)
     return FALSE;
+  infer_context_set_cancellable(context, cancellable);
+  infer_context_set_trial(context, TRUE);
   for (guint size = 1; size; size = infer_engine_next_size(engine, size)) {
     if (!time_batch(engine, context, cache, name, size, error) ||
         !report(self, "prepare", 0.5 + 0.2 * ++n / (1 + g_bit_storage(engine->max_batch)),
