@@ -254,23 +254,6 @@ fix_symbols(InferNetwork *network, GPtrArray *inputs, guint *batch, GError **err
   return TRUE;
 }
 
-static gboolean
-depends_on_data(InferNetwork *network)
-{
-  for (guint i = 0; i < infer_network_get_n_nodes(network); i++) {
-    const InferNode *node = infer_network_get_node(network, i);
-    for (guint k = 0; k < node->n_outputs; k++) {
-      const InferDims *dims = &node->outputs[k]->dims;
-      if (dims->n < 0 || infer_type_bits(node->outputs[k]->type) == 0)
-        return TRUE;
-      for (gint d = 0; d < dims->n; d++)
-        if (dims->d[d] == INFER_DIM_UNKNOWN || dims->d[d] == 0)
-          return TRUE;
-    }
-  }
-  return FALSE;
-}
-
 static GPtrArray *
 collect_outputs(InferNetwork *network, InferContext *context, GError **error)
 {
@@ -377,7 +360,7 @@ check_set(Run *run, InferNetwork *network, const char *folder, const char *set, 
   g_autoptr(GPtrArray) inputs = want != NULL ? bind_inputs(network, files, error) : NULL;
   if (inputs == NULL)
     return FALSE;
-  gboolean reference = run->reference || depends_on_data(network);
+  gboolean reference = run->reference;
   g_autoptr(GPtrArray) have =
       reference ? run_reference(network, inputs, error) : run_device(run, network, inputs, error);
   if (have == NULL)
