@@ -54,6 +54,9 @@ void infer_node_set_graphs(InferNode *node, InferNetwork *const *graphs, guint n
 /** How many sub-networks are in each other: 1 for a network without any. */
 guint infer_network_get_depth(InferNetwork *network);
 
+/** How often a Loop runs; %INFER_DIM_UNKNOWN where that depends on data. */
+gint64 infer_graph_loop_trips(const InferNode *node);
+
 /* Values (value.c). */
 
 /** An array that lives as long as its references: @array itself, or a copy of a view. */

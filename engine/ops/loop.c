@@ -65,28 +65,29 @@ never_ends(InferNetwork *body)
   return tensor == infer_network_get_input(body, 1);
 }
 
-/* How often it runs, %INFER_DIM_UNKNOWN where that depends on data. */
+/* The trip limit and the condition are constants where they are known. */
 static gint64
-known_trips(const InferShapeArgs *args)
+known_trips(InferNetwork *body, gboolean has_limit, const InferArray *limit, gboolean has_condition,
+            const InferArray *condition)
 {
-  const InferOperand *limit = &args->in[0], *condition = &args->in[1];
   gint64 trips = G_MAXINT64;
 
-  if (condition->type != INFER_TYPE_UNDEFINED) {
-    if (!condition->value)
-      return INFER_DIM_UNKNOWN;
-    if (infer_array_get_int(condition->value, 0) == 0)
-      return 0;
-  }
-  if (limit->type != INFER_TYPE_UNDEFINED) {
-    if (!limit->value)
-      return INFER_DIM_UNKNOWN;
-    trips = infer_array_get_int(limit->value, 0);
-  }
-  if (trips <= 0)
+  if ((has_condition && !condition) || (has_limit && !limit))
+    return INFER_DIM_UNKNOWN;
+  if (limit)
+    trips = infer_array_get_int(limit, 0);
+  if (trips <= 0 || (condition && infer_array_get_int(condition, 0) == 0))
     return 0;
-  return trips <= CONTROL_MAX_TRIPS && never_ends(args->node->graphs[0]) ? trips
-                                                                         : INFER_DIM_UNKNOWN;
+  return trips <= CONTROL_MAX_TRIPS && never_ends(body) ? trips : INFER_DIM_UNKNOWN;
+}
+
+gint64
+infer_graph_loop_trips(const InferNode *node)
+{
+  const InferTensor *limit = node->inputs[0], *condition = node->inputs[1];
+
+  return known_trips(node->graphs[0], limit != NULL, limit ? limit->value : NULL,
+                     condition != NULL, condition ? condition->value : NULL);
 }
 
 static gboolean
@@ -130,7 +131,9 @@ loop_infer(InferShapeArgs *args, GError **error)
   if (!control_infer_states(args, in, args->n_in, 2, shape.n_carried, out, args->n_out + 1, 1,
                             error))
     return FALSE;
-  trips = known_trips(args);
+  trips = known_trips(args->node->graphs[0], args->in[0].type != INFER_TYPE_UNDEFINED,
+                      args->in[0].value, args->in[1].type != INFER_TYPE_UNDEFINED,
+                      args->in[1].value);
   for (guint i = 0; i < shape.n_carried; i++)
     args->out[i] = trips > 0 ? out[1 + i] : in[2 + i];
   for (guint i = shape.n_carried; i < args->n_out; i++)
