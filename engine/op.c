@@ -152,7 +152,7 @@ shape(const InferNode *node, const InferOperand *in, guint n_in, InferOperand *o
     return FALSE;
   for (guint i = 0; i < n_out; i++) {
     memset(&out[i], 0, sizeof out[i]);
-    out[i].dims.n = -1;
+    out[i].dims.n = out[i].item_dims.n = -1;
   }
   if (!check_attrs(node, error) || !node->op->infer(&args, error))
     return FALSE;
@@ -187,6 +187,7 @@ infer_operand_from_array(InferOperand *operand, const InferArray *array)
   operand->type = array->type;
   operand->dims = array->dims;
   operand->kind = array->kind;
+  operand->item_dims = INFER_DIMS_UNKNOWN;
   if (array->kind != INFER_KIND_TENSOR) {
     infer_array_item_dims(array, &operand->item_dims);
     return;

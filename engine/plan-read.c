@@ -248,7 +248,7 @@ read_inputs(Reader *self, GError **error)
     if (!tensor || !infer_network_restore_input(self->network, tensor, initial))
       return damaged(self->source, error, "input %" G_GSIZE_FORMAT " is not a tensor of its own",
                      i);
-    for (gint k = 0; k < tensor->dims.n; k++)
+    for (gint k = 0; self->depth == 0 && k < tensor->dims.n; k++)
       if (tensor->dims.d[k] == INFER_DIM_UNKNOWN)
         return damaged(self->source, error, "input '%s' has an unknown dimension", tensor->name);
   }

@@ -171,8 +171,10 @@ stack_nothing(const InferNode *node, guint graph_output, gint64 axis, GError **e
     infer_op_error(node, error, INFER_ERROR_SHAPE, "axis %" G_GINT64_FORMAT " is none", axis);
     return NULL;
   }
-  for (gint i = 0, k = 0; i < dims.n; i++)
-    dims.d[i] = i == axis ? 0 : MAX(item->dims.d[k++], 0);
+  for (gint i = 0; i < dims.n; i++) {
+    gint k = i > axis ? i - 1 : i;
+    dims.d[i] = i == axis ? 0 : MAX(item->dims.d[k], 0);
+  }
   return infer_array_new(item->type, &dims, error);
 }
 

@@ -10,8 +10,8 @@ G_BEGIN_DECLS
 /** The most iterations of one Loop; fewer with made up numbers. */
 #define CONTROL_MAX_TRIPS ((gint64)1 << 24)
 #define CONTROL_MAX_TRIAL_TRIPS 64
-/** The most bytes that a loop carries and collects. */
-#define CONTROL_MAX_BYTES ((gsize)8 << 30)
+/** The most bytes that a loop carries and collects; what is shared counts each time. */
+#define CONTROL_MAX_BYTES ((gsize)2 << 30)
 
 /** Reads the attribute "captures": how many of the inputs behind the first @least are captures. */
 gboolean control_captures(const InferNode *node, guint n_in, guint least, guint *captures,
