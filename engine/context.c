@@ -351,7 +351,9 @@ find_tail_output(InferContext *self, const char *name)
   InferNetwork *tail = self->engine->tail;
   const InferTensor *tensor = tail && name ? infer_network_find_tensor(tail, name) : NULL;
 
-  return tensor && tensor->is_output && tensor->kind == INFER_KIND_TENSOR ? g_hash_table_lookup(self->tail_values, tensor) : NULL;
+  return tensor && tensor->is_output && tensor->kind == INFER_KIND_TENSOR
+             ? g_hash_table_lookup(self->tail_values, tensor)
+             : NULL;
 }
 
 static const InferTensor *

@@ -162,7 +162,10 @@ guint
 infer_engine_round_batch(InferEngine *self, guint batch)
 {
   /* Rows without a frame would count in what depends on data. */
-  guint step = batch <= 8 || self->tail || self->has_graphs ? 1 : batch <= 32 ? 4 : batch <= 128 ? 8 : 32;
+  guint step = batch <= 8 || self->tail || self->has_graphs ? 1
+               : batch <= 32                                ? 4
+               : batch <= 128                               ? 8
+                                                            : 32;
 
   return MIN((batch + step - 1) / step * step, self->max_batch);
 }

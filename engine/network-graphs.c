@@ -49,9 +49,9 @@ infer_network_add_loop(InferNetwork *self, const char *name, InferTensor *trip_l
   guint n, n_outputs = infer_network_get_n_outputs(body);
   g_autofree InferTensor **inputs = gather(3, lists, counts, &n);
 
-  return infer_network_add_node_full(
-      self, "Loop", name, inputs, n, infer_attrs_new("captures", 'i', (gint64)n_captures, NULL),
-      &body, 1, n_outputs ? n_outputs - 1 : 0, error);
+  return infer_network_add_node_full(self, "Loop", name, inputs, n,
+                                     infer_attrs_new("captures", 'i', (gint64)n_captures, NULL),
+                                     &body, 1, n_outputs ? n_outputs - 1 : 0, error);
 }
 
 InferNode *

@@ -326,7 +326,8 @@ infer_network_add_node_full(InferNetwork *self, const char *op_name, const char 
   node = infer_node_new(self, op, name, owned, inputs, n_inputs, n_outputs);
   out = g_new0(InferOperand, n_outputs + 1);
   infer_node_set_graphs(node, graphs, n_graphs);
-  if (n_outputs > 65536 || !infer_node_check_graphs(node, error) || !infer_node_shape(node, out, error)) {
+  if (n_outputs > 65536 || !infer_node_check_graphs(node, error) ||
+      !infer_node_shape(node, out, error)) {
     if (error && !*error)
       infer_op_error(node, error, INFER_ERROR_ARGUMENT, "it has too many outputs");
     infer_node_free(node);

@@ -590,7 +590,8 @@ check_tail(const Reader *self, InferNetwork *tail, GError **error)
 
     if (input->kind != INFER_KIND_TENSOR && !source)
       continue;
-    if (!source || input->kind != INFER_KIND_TENSOR || (!source->is_output && !source->is_input) || source->type != input->type)
+    if (!source || input->kind != INFER_KIND_TENSOR || (!source->is_output && !source->is_input) ||
+        source->type != input->type)
       return damaged(self->source, error, "its tail reads '%s', which is not there", input->name);
   }
   return TRUE;

@@ -49,9 +49,9 @@ copy_node(InferNetwork *to, GHashTable *map, const InferNode *node, GError **err
   for (guint i = 0; i < node->n_inputs; i++) {
     inputs[i] = copy_tensor(to, map, node->inputs[i]);
   }
-  InferNode *copy = infer_network_add_node_full(
-      to, infer_node_get_op_name(node), node->name, inputs, node->n_inputs, node->attrs,
-      node->graphs, node->n_graphs, node->n_outputs, error);
+  InferNode *copy = infer_network_add_node_full(to, infer_node_get_op_name(node), node->name,
+                                                inputs, node->n_inputs, node->attrs, node->graphs,
+                                                node->n_graphs, node->n_outputs, error);
   for (guint i = 0; copy && i < node->n_outputs; i++) {
     g_hash_table_insert(map, node->outputs[i], copy->outputs[i]);
   }
@@ -72,10 +72,10 @@ parsers_prune(InferNetwork *from, GError **error)
   for (guint i = 0; i < infer_network_get_n_inputs(from); i++) {
     InferTensor *input = infer_network_get_input(from, i);
     const InferDims *dims = input->kind == INFER_KIND_TENSOR ? &input->dims : &input->item_dims;
-    InferTensor *copy = input->initial ? infer_network_add_input(to, input->name, input->type, dims,
-                                                                 input->initial, error)
-                                       : infer_network_add_input_value(to, input->name, input->kind,
-                                                                       input->type, dims, error);
+    InferTensor *copy =
+        input->initial
+            ? infer_network_add_input(to, input->name, input->type, dims, input->initial, error)
+            : infer_network_add_input_value(to, input->name, input->kind, input->type, dims, error);
     if (!copy) {
       return NULL;
     }

@@ -7,8 +7,10 @@ G_BEGIN_DECLS
 
 /* What If, Loop, Scan and SequenceMap share. */
 
-/** The most iterations of one Loop; fewer with made up numbers. */
+/** The most iterations of one Loop; fewer where it has no limit of its own and where numbers are
+ *  made up. */
 #define CONTROL_MAX_TRIPS ((gint64)1 << 24)
+#define CONTROL_MAX_OPEN_TRIPS ((gint64)1 << 20)
 #define CONTROL_MAX_TRIAL_TRIPS 64
 /** The most bytes that a loop carries and collects; what is shared counts each time. */
 #define CONTROL_MAX_BYTES ((gsize)2 << 30)

@@ -33,13 +33,11 @@ if_infer(InferShapeArgs *args, GError **error)
 
   if (condition->type != INFER_TYPE_BOOL || condition->kind != INFER_KIND_TENSOR ||
       (infer_dims_is_constant(&condition->dims) && infer_dims_count(&condition->dims) != 1))
-    return infer_op_error(args->node, error, INFER_ERROR_SHAPE,
-                          "the condition has to be one bool");
+    return infer_op_error(args->node, error, INFER_ERROR_SHAPE, "the condition has to be one bool");
   for (guint i = 0; i < 2; i++)
     if (!infer_graph_infer(args->node->graphs[i], args->in + 1, args->n_in - 1,
                            i ? other : args->out, args->n_out, args->settle, error)) {
-      g_prefix_error(error, "node '%s' (If), branch '%s': ", args->node->name,
-                     i ? "else" : "then");
+      g_prefix_error(error, "node '%s' (If), branch '%s': ", args->node->name, i ? "else" : "then");
       return FALSE;
     }
   return join_branches(args, other, error);

@@ -86,8 +86,8 @@ infer_graph_loop_trips(const InferNode *node)
 {
   const InferTensor *limit = node->inputs[0], *condition = node->inputs[1];
 
-  return known_trips(node->graphs[0], limit != NULL, limit ? limit->value : NULL,
-                     condition != NULL, condition ? condition->value : NULL);
+  return known_trips(node->graphs[0], limit != NULL, limit ? limit->value : NULL, condition != NULL,
+                     condition ? condition->value : NULL);
 }
 
 static gboolean
@@ -104,8 +104,8 @@ scan_output(InferShapeArgs *args, guint index, const InferOperand *item, gint64 
   if (item->dims.n < 0)
     return TRUE;
   if (item->dims.n >= INFER_MAX_DIMS)
-    return infer_op_error(args->node, error, INFER_ERROR_SHAPE, "output %u has %d dimensions", index,
-                          item->dims.n + 1);
+    return infer_op_error(args->node, error, INFER_ERROR_SHAPE, "output %u has %d dimensions",
+                          index, item->dims.n + 1);
   out->dims.n = item->dims.n + 1;
   out->dims.d[0] = trips;
   for (gint i = 0; i < item->dims.n; i++)
@@ -131,9 +131,9 @@ loop_infer(InferShapeArgs *args, GError **error)
   if (!control_infer_states(args, in, args->n_in, 2, shape.n_carried, out, args->n_out + 1, 1,
                             error))
     return FALSE;
-  trips = known_trips(args->node->graphs[0], args->in[0].type != INFER_TYPE_UNDEFINED,
-                      args->in[0].value, args->in[1].type != INFER_TYPE_UNDEFINED,
-                      args->in[1].value);
+  trips =
+      known_trips(args->node->graphs[0], args->in[0].type != INFER_TYPE_UNDEFINED,
+                  args->in[0].value, args->in[1].type != INFER_TYPE_UNDEFINED, args->in[1].value);
   for (guint i = 0; i < shape.n_carried; i++)
     args->out[i] = trips > 0 ? out[1 + i] : in[2 + i];
   for (guint i = shape.n_carried; i < args->n_out; i++)
@@ -241,7 +241,9 @@ static gboolean
 iterate(const InferEvalArgs *args, State *self, GError **error)
 {
   g_autoptr(InferGraphRun) run = infer_graph_run_new(args->node->graphs[0]);
-  const gint64 most = infer_graph_is_trial() ? CONTROL_MAX_TRIAL_TRIPS : CONTROL_MAX_TRIPS;
+  const gint64 most = infer_graph_is_trial()            ? CONTROL_MAX_TRIAL_TRIPS
+                      : self->trips > CONTROL_MAX_TRIPS ? CONTROL_MAX_OPEN_TRIPS
+                                                        : CONTROL_MAX_TRIPS;
 
   for (gint64 i = 0; self->going && i < self->trips; i++) {
     if (i >= most)
@@ -260,8 +262,8 @@ iterate(const InferEvalArgs *args, State *self, GError **error)
                      i);
       return FALSE;
     }
-    self->going = self->out[0]->kind == INFER_KIND_TENSOR &&
-                  infer_array_count(self->out[0]) == 1 && infer_array_get_int(self->out[0], 0);
+    self->going = self->out[0]->kind == INFER_KIND_TENSOR && infer_array_count(self->out[0]) == 1 &&
+                  infer_array_get_int(self->out[0], 0);
     infer_array_unref(self->out[0]);
     if (!hand_on(args, self, error))
       return FALSE;
@@ -295,8 +297,8 @@ static gboolean
 loop_eval(const InferEvalArgs *args, GError **error)
 {
   State state = {0};
-  gboolean ok = start(args, &state, error) && iterate(args, &state, error) &&
-                finish(args, &state, error);
+  gboolean ok =
+      start(args, &state, error) && iterate(args, &state, error) && finish(args, &state, error);
 
   state_clear(&state);
   return control_finish(args, ok, error);

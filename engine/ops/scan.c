@@ -82,7 +82,8 @@ infer_slices(const InferShapeArgs *args, const Shape *shape, InferOperand *in, g
     size = slice->dims.d[axis];
     if (*length >= 0 && size >= 0 && size != *length)
       return infer_op_error(args->node, error, INFER_ERROR_SHAPE,
-                            "scan input %u has %" G_GINT64_FORMAT " elements, others %" G_GINT64_FORMAT,
+                            "scan input %u has %" G_GINT64_FORMAT
+                            " elements, others %" G_GINT64_FORMAT,
                             i, size, *length);
     if (*length < 0 && (size >= 0 || *length == INFER_DIM_UNKNOWN))
       *length = size;
@@ -161,12 +162,14 @@ find_length(const InferEvalArgs *args, State *self, GError **error)
 
     if (!array || array->kind != INFER_KIND_TENSOR)
       return infer_op_error(args->node, error, INFER_ERROR_SHAPE, "scan input %u is no tensor", i);
-    if (!infer_op_axis(args->node, element(self->shape.in_axes, i), array->dims.n, &self->axes[i], error))
+    if (!infer_op_axis(args->node, element(self->shape.in_axes, i), array->dims.n, &self->axes[i],
+                       error))
       return FALSE;
     size = array->dims.d[self->axes[i]];
     if (i > 0 && size != self->length)
       return infer_op_error(args->node, error, INFER_ERROR_SHAPE,
-                            "scan input %u has %" G_GINT64_FORMAT " elements, others %" G_GINT64_FORMAT,
+                            "scan input %u has %" G_GINT64_FORMAT
+                            " elements, others %" G_GINT64_FORMAT,
                             i, size, self->length);
     self->length = size;
   }
@@ -215,8 +218,7 @@ take_slices(const InferEvalArgs *args, State *self, gint64 at, GError **error)
     gint64 place = element(self->shape.in_back, i) ? self->length - 1 - at : at;
 
     g_clear_pointer(&self->owned[input], infer_array_unref);
-    self->owned[input] =
-        infer_array_slice(args->in[input], self->axes[i], place, 1, TRUE, error);
+    self->owned[input] = infer_array_slice(args->in[input], self->axes[i], place, 1, TRUE, error);
     if (!self->owned[input])
       return FALSE;
     self->in[input] = self->owned[input];
@@ -264,9 +266,9 @@ finish(const InferEvalArgs *args, State *self, GError **error)
 
     if (out && out->size == 0 && self->lists.lists[i]->len == 0)
       continue;
-    stacked = control_lists_stack(&self->lists, args->node, i, output,
-                                  element(self->shape.out_axes, i),
-                                  element(self->shape.out_back, i) != 0, error);
+    stacked =
+        control_lists_stack(&self->lists, args->node, i, output, element(self->shape.out_axes, i),
+                            element(self->shape.out_back, i) != 0, error);
     if (!stacked || !control_put(args, output, stacked, error))
       return FALSE;
   }
@@ -277,17 +279,20 @@ static gboolean
 scan_eval(const InferEvalArgs *args, GError **error)
 {
   State state = {0};
-  gboolean ok = start(args, &state, error) && iterate(args, &state, error) &&
-                finish(args, &state, error);
+  gboolean ok =
+      start(args, &state, error) && iterate(args, &state, error) && finish(args, &state, error);
 
   state_clear(&state);
   return control_finish(args, ok, error);
 }
 
 static const InferAttrSpec attrs[] = {
-    {"captures", 'i', FALSE},         {"num_scan_inputs", 'i', TRUE},
-    {"scan_input_axes", 'I', FALSE},  {"scan_input_directions", 'I', FALSE},
-    {"scan_output_axes", 'I', FALSE}, {"scan_output_directions", 'I', FALSE},
+    {"captures", 'i', FALSE},
+    {"num_scan_inputs", 'i', TRUE},
+    {"scan_input_axes", 'I', FALSE},
+    {"scan_input_directions", 'I', FALSE},
+    {"scan_output_axes", 'I', FALSE},
+    {"scan_output_directions", 'I', FALSE},
     {NULL, 0, FALSE},
 };
 

@@ -95,8 +95,8 @@ construct_eval(const InferEvalArgs *args, GError **error)
   for (guint i = 0; i < args->n_in; i++)
     if (!is_array(args, i, INFER_KIND_TENSOR, error))
       return FALSE;
-  args->out[0] = infer_array_new_sequence(args->in[0]->type, (InferArray *const *)args->in,
-                                          args->n_in, error);
+  args->out[0] =
+      infer_array_new_sequence(args->in[0]->type, (InferArray *const *)args->in, args->n_in, error);
   return args->out[0] != NULL;
 }
 
@@ -269,9 +269,9 @@ concat_eval(const InferEvalArgs *args, GError **error)
 
   if (!is_array(args, 0, INFER_KIND_SEQUENCE, error))
     return FALSE;
-  args->out[0] = infer_arrays_join(list->items, list->n_items,
-                                   infer_node_get_int(args->node, "axis", 0),
-                                   infer_node_get_int(args->node, "new_axis", 0) != 0, error);
+  args->out[0] =
+      infer_arrays_join(list->items, list->n_items, infer_node_get_int(args->node, "axis", 0),
+                        infer_node_get_int(args->node, "new_axis", 0) != 0, error);
   if (!args->out[0])
     g_prefix_error(error, "node '%s' (%s): ", args->node->name, args->node->op->name);
   return args->out[0] != NULL;
@@ -336,8 +336,8 @@ split_parts(const InferEvalArgs *args, gint axis, GPtrArray *parts, GError **err
 
     if (count < (wanted ? 0 : 1) || count > size - done)
       return infer_op_error(args->node, error, INFER_ERROR_SHAPE,
-                            "part %u of %" G_GINT64_FORMAT " elements does not fit the %" G_GINT64_FORMAT
-                            " of axis %d",
+                            "part %u of %" G_GINT64_FORMAT
+                            " elements does not fit the %" G_GINT64_FORMAT " of axis %d",
                             parts->len, count, size, axis);
     part = infer_array_slice(in, axis, done, count, drop, error);
     if (!part)
@@ -345,10 +345,10 @@ split_parts(const InferEvalArgs *args, gint axis, GPtrArray *parts, GError **err
     g_ptr_array_add(parts, part);
     done += count;
   }
-  return done == size || infer_op_error(args->node, error, INFER_ERROR_SHAPE,
-                                        "the parts have %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT
-                                        " elements",
-                                        done, size);
+  return done == size ||
+         infer_op_error(args->node, error, INFER_ERROR_SHAPE,
+                        "the parts have %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " elements",
+                        done, size);
 }
 
 static gboolean
@@ -403,6 +403,6 @@ SEQUENCE(erase, "SequenceErase", 11, 1, 2, no_attrs);
 SEQUENCE(concat, "ConcatFromSequence", 11, 1, 1, concat_attrs);
 SEQUENCE(split, "SplitToSequence", 11, 1, 2, split_attrs);
 
-const InferOp *const infer_ops_sequence[] = {&op_construct, &op_empty, &op_at,
+const InferOp *const infer_ops_sequence[] = {&op_construct, &op_empty,  &op_at,
                                              &op_length,    &op_insert, &op_erase,
                                              &op_concat,    &op_split,  NULL};

@@ -196,8 +196,7 @@ unroll_finish(Unroll *self, const gint64 *axes, const gint64 *back, GError **err
   for (guint i = 0; i < self->n_states; i++)
     outputs[i] = self->in[self->first_in + i];
   for (guint i = 0; i < self->n_scans; i++) {
-    outputs[self->n_states + i] =
-        stack(self, i, axes ? axes[i] : 0, back && back[i] != 0, error);
+    outputs[self->n_states + i] = stack(self, i, axes ? axes[i] : 0, back && back[i] != 0, error);
     if (!outputs[self->n_states + i])
       return FALSE;
   }
@@ -250,8 +249,8 @@ take_slices(Unroll *self, guint n_scanned, gint64 at, GError **error)
     gint64 place = list_element(back, n_back, i) ? self->trips - 1 - at : at;
     InferTensor *in[] = {self->node->inputs[self->n_states + i],
                          constant_number(self->network, INFER_TYPE_INT64, place)};
-    self->in[self->n_states + i] = add1(self->network, "Gather", in, 2,
-                                        infer_attrs_new("axis", 'i', axis, NULL), error);
+    self->in[self->n_states + i] =
+        add1(self->network, "Gather", in, 2, infer_attrs_new("axis", 'i', axis, NULL), error);
     if (!self->in[self->n_states + i])
       return FALSE;
   }

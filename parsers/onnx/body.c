@@ -230,10 +230,10 @@ bind_specs(OnnxImport *im, OnnxScope *scope, const InferOnnx__Graph *graph, cons
   }
   for (guint i = 0; i < n_specs; i++) {
     g_autofree char *name = onnx_valid(graph->input[i]->name);
-    const InferDims *dims = specs[i].kind == INFER_KIND_TENSOR ? &specs[i].dims
-                                                               : &specs[i].item_dims;
-    InferTensor *tensor = infer_network_add_input_value(im->network, name, specs[i].kind,
-                                                        specs[i].type, dims, error);
+    const InferDims *dims =
+        specs[i].kind == INFER_KIND_TENSOR ? &specs[i].dims : &specs[i].item_dims;
+    InferTensor *tensor =
+        infer_network_add_input_value(im->network, name, specs[i].kind, specs[i].type, dims, error);
     if (!tensor || !onnx_bind(scope, graph->input[i]->name ? graph->input[i]->name : "",
                               onnx_value(im, ONNX_TENSOR, tensor), error)) {
       return FALSE;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "import.h"
 
-/* Branches and loops, written out where what they depend on is a constant; the engine runs others. */
+/* Branches and loops, written out where what they depend on is a constant; the engine runs others.
+ */
 
 #define MAX_UNROLL 1024
 #define MAX_UNROLLED_NODES 65536
@@ -126,8 +127,7 @@ iterate(OnnxImport *im, const OnnxCall *call, Loop *loop, gint64 number, GError 
     return FALSE;
   }
   if (!known_number(outputs->pdata[0], &condition)) {
-    return onnx_error(error, INFER_ERROR_UNSUPPORTED,
-                      "whether the loop goes on depends on data");
+    return onnx_error(error, INFER_ERROR_UNSUPPORTED, "whether the loop goes on depends on data");
   }
   loop->going = condition != 0;
   for (guint i = 0; i < loop->n_carried; i++) {

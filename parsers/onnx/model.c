@@ -39,8 +39,12 @@ static const WireRule shape_rules[] = {SUB(1, dim_rules), END};
 static const WireRule tensor_type_rules[] = {KEEP(1), SUB(2, shape_rules), END};
 static const WireRule item_type_rules[] = {SUB(1, type_rules), END};
 static const WireRule type_rules[] = {
-    SUB(1, tensor_type_rules), SUB(4, item_type_rules), KEEP(5), KEEP(8),
-    SUB(9, item_type_rules),   END,
+    SUB(1, tensor_type_rules),
+    SUB(4, item_type_rules),
+    KEEP(5),
+    KEEP(8),
+    SUB(9, item_type_rules),
+    END,
 };
 static const WireRule value_rules[] = {KEEP(1), SUB(2, type_rules), END};
 static const WireRule graph_rules[] = {

@@ -87,9 +87,9 @@ onnx_run_if(OnnxImport *im, OnnxCall *call, GError **error)
   }
   g_autoptr(OnnxBody) first =
       onnx_body_new(im, call, then_graph, "then_branch", NULL, 0, NULL, error);
-  g_autoptr(OnnxBody) second = first ? onnx_body_new(im, call, else_graph, "else_branch", NULL, 0,
-                                                     first->captures, error)
-                                     : NULL;
+  g_autoptr(OnnxBody) second =
+      first ? onnx_body_new(im, call, else_graph, "else_branch", NULL, 0, first->captures, error)
+            : NULL;
   if (!second) {
     return FALSE;
   }
@@ -122,8 +122,7 @@ import_states(OnnxImport *im, const OnnxCall *call, const InferOnnx__Graph *grap
 {
   for (guint round = 0; round <= MAX_ROUNDS; round++) {
     gboolean changed = FALSE;
-    g_autoptr(OnnxBody) body =
-        onnx_body_new(im, call, graph, "body", specs, n_specs, NULL, error);
+    g_autoptr(OnnxBody) body = onnx_body_new(im, call, graph, "body", specs, n_specs, NULL, error);
     if (!body) {
       return NULL;
     }
@@ -149,7 +148,8 @@ import_states(OnnxImport *im, const OnnxCall *call, const InferOnnx__Graph *grap
       return g_steal_pointer(&body);
     }
   }
-  onnx_error(error, INFER_ERROR_UNSUPPORTED, "the dimensions of what iterations hand on never last");
+  onnx_error(error, INFER_ERROR_UNSUPPORTED,
+             "the dimensions of what iterations hand on never last");
   return NULL;
 }
 
@@ -160,8 +160,8 @@ take_states(OnnxImport *im, OnnxCall *call, guint from, guint n, GPtrArray *inpu
 {
   for (guint i = 0; i < n; i++) {
     OnnxValue *value = from + i < call->values->len ? call->values->pdata[from + i] : NULL;
-    InferTensor *tensor = onnx_tensor_of(im, call, value ? value : onnx_value(im, ONNX_NOTHING, NULL),
-                                         error);
+    InferTensor *tensor =
+        onnx_tensor_of(im, call, value ? value : onnx_value(im, ONNX_NOTHING, NULL), error);
     if (!tensor) {
       return FALSE;
     }
@@ -179,8 +179,7 @@ unwrap_out(OnnxImport *im, OnnxCall *call, const gboolean *wrap, guint n, GError
     if (!wrap[i] || !call->out[i]) {
       continue;
     }
-    InferTensor *value =
-        onnx_conform(im, call, call->out[i]->tensor, INFER_KIND_TENSOR, error);
+    InferTensor *value = onnx_conform(im, call, call->out[i]->tensor, INFER_KIND_TENSOR, error);
     if (!value) {
       return FALSE;
     }
@@ -286,8 +285,7 @@ onnx_run_scan(OnnxImport *im, OnnxCall *call, GError **error)
       return FALSE;
     }
   }
-  g_autoptr(OnnxBody) body =
-      import_states(im, call, graph, specs, n, 0, n_states, 0, wrap, error);
+  g_autoptr(OnnxBody) body = import_states(im, call, graph, specs, n, 0, n_states, 0, wrap, error);
   if (!body || !onnx_body_close(im, call, body, wrap, error)) {
     return FALSE;
   }

@@ -13,7 +13,8 @@ list_in(const OnnxCall *call, const OnnxValue **list, GError **error)
   const OnnxValue *value = call->values->len ? call->values->pdata[0] : NULL;
 
   *list = value && value->kind == ONNX_SEQUENCE ? value : NULL;
-  if (*list || (value && value->kind == ONNX_TENSOR && value->tensor->kind == INFER_KIND_SEQUENCE)) {
+  if (*list ||
+      (value && value->kind == ONNX_TENSOR && value->tensor->kind == INFER_KIND_SEQUENCE)) {
     return TRUE;
   }
   return onnx_error(error, INFER_ERROR_MODEL, "input 0 is not a sequence");

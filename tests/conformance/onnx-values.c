@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "onnx-values.h"
 
-/* SequenceProto has its tensors in field 3, OptionalProto a tensor in field 3 or a sequence in 5. */
+/* SequenceProto has its tensors in field 3, OptionalProto a tensor in field 3 or a sequence in 5.
+ */
 
 typedef struct {
   const guint8 *at, *end;
@@ -52,8 +53,8 @@ read_sequence(const Reader *self, Bytes bytes, InferType type, GError **error)
   while (next_field(&bytes, &field, &content)) {
     if (field != 3)
       continue;
-    InferArray *item = self->read_tensor(content.at, (gsize)(content.end - content.at), self->path,
-                                         error);
+    InferArray *item =
+        self->read_tensor(content.at, (gsize)(content.end - content.at), self->path, error);
     if (item == NULL)
       return NULL;
     g_ptr_array_add(items, item);

@@ -47,6 +47,32 @@ set_values(InferContext *context, InferEngine *engine)
   }
 }
 
+static gpointer
+watch(gpointer data)
+{
+  GAsyncQueue *queue = g_object_get_data(data, "done");
+
+  if (!g_async_queue_timeout_pop(queue, 200000))
+    g_cancellable_cancel(data);
+  return NULL;
+}
+
+/* A loop may go on for a million iterations. */
+static void
+run_watched(InferContext *context)
+{
+  g_autoptr(GCancellable) cancellable = g_cancellable_new();
+  GAsyncQueue *queue = g_async_queue_new();
+  GThread *thread;
+
+  g_object_set_data_full(G_OBJECT(cancellable), "done", queue, (GDestroyNotify)g_async_queue_unref);
+  infer_context_set_cancellable(context, cancellable);
+  thread = g_thread_new("watch", watch, cancellable);
+  infer_context_run(context, NULL);
+  g_async_queue_push(queue, cancellable);
+  g_thread_join(thread);
+}
+
 /* A plan may ask for more memory than a fuzzer should give. */
 static gboolean
 is_small(InferEngine *engine)
@@ -73,7 +99,7 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
     context = infer_context_new(engine, &error);
   if (context && infer_context_set_batch(context, 1, &error)) {
     set_values(context, engine);
-    infer_context_run(context, &error);
+    run_watched(context);
   }
   return 0;
 }

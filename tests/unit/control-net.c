@@ -68,8 +68,8 @@ control_net_if(void)
   g_autoptr(InferNetwork) then_graph = branch("Add", 1);
   g_autoptr(InferNetwork) else_graph = branch("Mul", 10);
   g_autoptr(GError) error = NULL;
-  InferNode *node = infer_network_add_if(network, "choice", yes, &x, 1, then_graph, else_graph,
-                                         &error);
+  InferNode *node =
+      infer_network_add_if(network, "choice", yes, &x, 1, then_graph, else_graph, &error);
 
   g_assert_no_error(error);
   control_output(network, node->outputs[0], "y");

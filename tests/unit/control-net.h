@@ -12,7 +12,8 @@ void control_output(InferNetwork *network, InferTensor *tensor, const char *name
 
 /* "yes" (bool) and "x" (float 3): "y" is x + 1, or x * 10 where "yes" is not true. */
 InferNetwork *control_net_if(void);
-/* "trips" (int64) and "x" (float 2): "sum" is x doubled so often; "steps" are the numbers between. */
+/* "trips" (int64) and "x" (float 2): "sum" is x doubled so often; "steps" are the numbers between.
+ */
 InferNetwork *control_net_loop(void);
 /* "list" (sequence of float), "at" (int64): "item" of the list, "count", "rest" without it. */
 InferNetwork *control_net_sequence(void);

@@ -359,8 +359,8 @@ hoarding_network(void)
   g_autoptr(InferNetwork) body = infer_network_new();
   g_autoptr(InferArray) megabyte = infer_array_new(INFER_TYPE_UINT8, &INFER_DIMS(1 << 20), NULL);
   InferTensor *trips = control_input(network, "trips", INFER_TYPE_INT64, INFER_DIMS_SCALAR);
-  InferTensor *list = control_add(
-      network, "SequenceEmpty", infer_attrs_new("dtype", 'i', (gint64)INFER_TYPE_UINT8, NULL), 0);
+  InferTensor *list = control_add(network, "SequenceEmpty",
+                                  infer_attrs_new("dtype", 'i', (gint64)INFER_TYPE_UINT8, NULL), 0);
   g_autoptr(GError) error = NULL;
   InferTensor *going, *inner;
   InferNode *node;
