@@ -24,8 +24,8 @@ struct _InferContext {
   guint batch;
   guint8 *memory;
   gsize memory_size;
-  InferStaging *staging;   /* (nullable): where the host cannot reach the memory */
-  GHashTable *bound;       /* name -> InferArray: inputs that are sequences or optionals */
+  InferStaging *staging; /* (nullable): where the host cannot reach the memory */
+  GHashTable *bound;     /* name -> InferArray: inputs that are sequences or optionals */
   GCancellable *cancellable;
   gboolean trial;
   GHashTable *tail_values; /* InferTensor of the tail -> InferArray, of the last run */

@@ -26,9 +26,9 @@ struct _InferEngine {
   gint64 batch_symbol; /* the dimension, or 0 where the batch is fixed */
   guint max_batch;
   gboolean has_graphs; /* a step has a sub-network */
-  GArray *bindings; /* InferBinding */
-  GArray *timings;  /* InferTiming */
-  GPtrArray *notes; /* sentences, then NULL */
+  GArray *bindings;    /* InferBinding */
+  GArray *timings;     /* InferTiming */
+  GPtrArray *notes;    /* sentences, then NULL */
 };
 
 /** Takes the program and the tail; finds the bindings. @outputs are the names of the outputs of
