@@ -162,6 +162,10 @@ infer_array_unref(InferArray *array)
 {
   if (!g_atomic_ref_count_dec(&array->ref_count))
     return;
+  /* Items have items only in an optional sequence: this is three deep at most. */
+  for (guint i = 0; i < array->n_items; i++)
+    infer_array_unref(array->items[i]);
+  g_free(array->items);
   g_clear_pointer(&array->owner, g_bytes_unref);
   g_free(array);
 }

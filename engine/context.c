@@ -2,6 +2,7 @@
 #include <infer/context.h>
 #include "engine-private.h"
 #include "staging.h"
+#include "graph.h"
 #include "tail.h"
 
 #include <string.h>
@@ -23,7 +24,10 @@ struct _InferContext {
   guint batch;
   guint8 *memory;
   gsize memory_size;
-  InferStaging *staging;   /* (nullable): where the host cannot reach the memory */
+  InferStaging *staging; /* (nullable): where the host cannot reach the memory */
+  GHashTable *bound;     /* name -> InferArray: inputs that are sequences or optionals */
+  GCancellable *cancellable;
+  gboolean trial;
   GHashTable *tail_values; /* InferTensor of the tail -> InferArray, of the last run */
   InferArray **defaults;   /* per input: contents of optional ones */
 
@@ -64,6 +68,8 @@ static void
 infer_context_init(InferContext *self)
 {
   self->prepared = g_hash_table_new_full(values_hash, values_equal, g_free, infer_prepared_free);
+  self->bound =
+      g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)infer_array_unref);
   self->tail_values = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)infer_array_unref);
 }
 
@@ -77,8 +83,10 @@ infer_context_finalize(GObject *object)
     backend_of(self)->stream_free(self->stream);
   }
   g_hash_table_unref(self->prepared);
+  g_hash_table_unref(self->bound);
   g_hash_table_unref(self->tail_values);
   g_clear_pointer(&self->staging, infer_staging_free);
+  g_clear_object(&self->cancellable);
   if (self->memory)
     backend_of(self)->free(self->engine->device, self->memory);
   if (self->defaults)
@@ -343,7 +351,9 @@ find_tail_output(InferContext *self, const char *name)
   InferNetwork *tail = self->engine->tail;
   const InferTensor *tensor = tail && name ? infer_network_find_tensor(tail, name) : NULL;
 
-  return tensor && tensor->is_output ? g_hash_table_lookup(self->tail_values, tensor) : NULL;
+  return tensor && tensor->is_output && tensor->kind == INFER_KIND_TENSOR
+             ? g_hash_table_lookup(self->tail_values, tensor)
+             : NULL;
 }
 
 static const InferTensor *
@@ -356,9 +366,14 @@ find_binding(InferContext *self, const char *name, GError **error)
     g_set_error(error, INFER_ERROR, INFER_ERROR_STATE, "no batch is set yet");
     return NULL;
   }
-  if (tensor && (tensor->is_input || tensor->is_output))
+  if (tensor && (tensor->is_input || tensor->is_output) && tensor->kind == INFER_KIND_TENSOR)
     return tensor;
-  if (binding)
+  if (binding && binding->kind != INFER_KIND_TENSOR)
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "'%s' is a %s, which has no memory of its own; use infer_context_set_value() or "
+                "infer_context_get_value()",
+                name, infer_kind_name(binding->kind));
+  else if (binding)
     g_set_error(error, INFER_ERROR, INFER_ERROR_STATE,
                 "the size of '%s' depends on data; it is known after a run", name);
   else
@@ -474,6 +489,51 @@ infer_context_get_output_bytes(InferContext *self, const char *name, GError **er
 }
 
 gboolean
+infer_context_set_value(InferContext *self, const char *name, InferArray *value, GError **error)
+{
+  const InferBinding *binding = infer_engine_find_binding(self->engine, name);
+  InferArray *kept;
+
+  if (!binding || !binding->is_input || binding->kind != infer_array_get_kind(value) ||
+      binding->type != value->type) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT, "'%s' cannot be set to a %s of %s: it %s",
+                name ? name : "(null)", infer_kind_name(infer_array_get_kind(value)),
+                infer_type_name(value->type),
+                !binding || !binding->is_input ? "is no input" : "is of another kind or type");
+    return FALSE;
+  }
+  if (binding->kind == INFER_KIND_TENSOR) {
+    g_autoptr(GBytes) bytes = infer_array_get_bytes(value);
+    return infer_context_set_input_bytes(self, name, bytes, error);
+  }
+  kept = infer_array_keep(value, error);
+  if (kept)
+    g_hash_table_replace(self->bound, g_strdup(name), kept);
+  return kept != NULL;
+}
+
+InferArray *
+infer_context_get_value(InferContext *self, const char *name, GError **error)
+{
+  InferNetwork *tail = self->engine->tail;
+  const InferBinding *binding = infer_engine_find_binding(self->engine, name);
+  InferTensor *tensor = binding && tail ? infer_network_find_tensor(tail, name) : NULL;
+  InferArray *value = tensor ? g_hash_table_lookup(self->tail_values, tensor) : NULL;
+  InferDims dims;
+  gsize size;
+  gpointer memory;
+
+  if (!value && binding && binding->is_input)
+    value = g_hash_table_lookup(self->bound, name);
+  if (value && (tensor->is_output || binding->kind != INFER_KIND_TENSOR))
+    return infer_array_keep(value, error);
+  memory = infer_context_map(self, name, &size, error);
+  if (!memory || !infer_context_get_dims(self, name, &dims, error))
+    return NULL;
+  return infer_array_new_from_data(binding->type, &dims, memory, size, error);
+}
+
+gboolean
 infer_context_set_scalar(InferContext *self, const char *name, double value)
 {
   for (guint i = 0; i < infer_network_get_n_inputs(network_of(self)); i++) {
@@ -570,6 +630,20 @@ zero_unused_rows(InferContext *self, InferStream *stream, GError **error)
   return TRUE;
 }
 
+static gboolean
+take_bound(InferContext *self, InferTensor *input, GError **error)
+{
+  InferArray *value = g_hash_table_lookup(self->bound, input->name);
+
+  if (!value) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_STATE,
+                "input '%s' is not set; call infer_context_set_value() first", input->name);
+    return FALSE;
+  }
+  g_hash_table_insert(self->tail_values, input, infer_array_ref(value));
+  return TRUE;
+}
+
 /* What depends on data, from what the steps left. */
 static gboolean
 run_tail(InferContext *self, InferStream *stream, GError **error)
@@ -581,10 +655,17 @@ run_tail(InferContext *self, InferStream *stream, GError **error)
   g_hash_table_remove_all(self->tail_values);
   for (guint i = 0; i < infer_network_get_n_inputs(tail); i++) {
     InferTensor *input = infer_network_get_input(tail, i);
-    const InferTensor *source = infer_network_find_tensor(network_of(self), input->name);
-    const InferBuffer *buffer = source ? &self->current->buffers[source->index] : NULL;
+    const InferTensor *source;
+    const InferBuffer *buffer;
     gpointer data;
 
+    if (input->kind != INFER_KIND_TENSOR) {
+      if (!take_bound(self, input, error))
+        return FALSE;
+      continue;
+    }
+    source = infer_network_find_tensor(network_of(self), input->name);
+    buffer = source ? &self->current->buffers[source->index] : NULL;
     if (!buffer) {
       g_set_error(error, INFER_ERROR, INFER_ERROR_PLAN, "there is no tensor '%s'", input->name);
       return FALSE;
@@ -640,18 +721,56 @@ run_graph(InferContext *self, InferStream *stream, GError **error)
                                              : run_each(self, stream, error);
 }
 
+/* What is made up may make no sense to what depends on it; stopping is another matter. */
 static gboolean
-run_steps(gpointer data, InferStream *stream, GError **error)
+finish_tail(InferContext *self, InferStream *stream, GError **error)
 {
-  InferContext *self = data;
+  if (!self->engine->tail || run_tail(self, stream, error))
+    return TRUE;
+  if (!self->trial || g_cancellable_is_cancelled(self->cancellable))
+    return FALSE;
+  g_clear_error(error);
+  return TRUE;
+}
 
+static gboolean
+run_planned(InferContext *self, InferStream *stream, GError **error)
+{
   if ((self->staging &&
        !infer_staging_upload(self->staging, self->current, self->memory, stream, error)) ||
       !zero_unused_rows(self, stream, error) || !run_graph(self, stream, error) ||
       (self->staging &&
        !infer_staging_download(self->staging, self->current, self->memory, stream, error)))
     return FALSE;
-  return !self->engine->tail || run_tail(self, stream, error);
+  return finish_tail(self, stream, error);
+}
+
+static gboolean
+run_steps(gpointer data, InferStream *stream, GError **error)
+{
+  InferContext *self = data;
+  gboolean ok;
+
+  if (self->cancellable)
+    g_cancellable_push_current(self->cancellable);
+  infer_graph_set_trial(self->trial);
+  ok = run_planned(self, stream, error);
+  infer_graph_set_trial(FALSE);
+  if (self->cancellable)
+    g_cancellable_pop_current(self->cancellable);
+  return ok;
+}
+
+void
+infer_context_set_cancellable(InferContext *self, GCancellable *cancellable)
+{
+  g_set_object(&self->cancellable, cancellable);
+}
+
+void
+infer_context_set_trial(InferContext *self, gboolean trial)
+{
+  self->trial = trial;
 }
 
 gboolean

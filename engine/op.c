@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "op.h"
+#include "graph.h"
 #include "plugin-private.h"
 
 #include <stdlib.h>
@@ -114,6 +114,13 @@ check_arity(const InferNode *node, const InferOperand *in, guint n_in, guint n_o
   for (guint i = 0; i < MIN(op->min_inputs, n_in); i++)
     if (in[i].type == INFER_TYPE_UNDEFINED)
       return infer_op_error(node, error, INFER_ERROR_ARGUMENT, "input %u is missing", i);
+  for (guint i = 0; i < n_in && !(op->flags & INFER_OP_VALUES); i++)
+    if (in[i].kind != INFER_KIND_TENSOR)
+      return infer_op_error(node, error, INFER_ERROR_SHAPE, "input %u has to be a tensor, not a %s",
+                            i, infer_kind_name(in[i].kind));
+  if (node->n_graphs != op->n_graphs)
+    return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
+                          "it has %u sub-networks, %u are needed", node->n_graphs, op->n_graphs);
   return TRUE;
 }
 
@@ -125,6 +132,9 @@ check_output(const InferNode *node, guint index, const InferOperand *out, GError
   if (infer_type_bits(out->type) == 0 && out->type != INFER_TYPE_STRING)
     return infer_op_error(node, error, INFER_ERROR_SHAPE, "the type of output %u is not known",
                           index);
+  if (out->kind != INFER_KIND_TENSOR && out->dims.n >= 0)
+    return infer_op_error(node, error, INFER_ERROR_SHAPE, "output %u is a %s with dimensions",
+                          index, infer_kind_name(out->kind));
   if (out->dims.n > INFER_MAX_DIMS)
     return infer_op_error(node, error, INFER_ERROR_SHAPE, "output %u has %d dimensions, at most %d",
                           index, out->dims.n, INFER_MAX_DIMS);
@@ -137,17 +147,18 @@ check_output(const InferNode *node, guint index, const InferOperand *out, GError
                         infer_type_name(out->type), text);
 }
 
-gboolean
-infer_op_shape(const InferNode *node, const InferOperand *in, guint n_in, InferOperand *out,
-               guint n_out, GError **error)
+static gboolean
+shape(const InferNode *node, const InferOperand *in, guint n_in, InferOperand *out, guint n_out,
+      gboolean settle, GError **error)
 {
-  InferShapeArgs args = {.node = node, .n_in = n_in, .in = in, .n_out = n_out, .out = out};
+  InferShapeArgs args = {
+      .node = node, .n_in = n_in, .in = in, .n_out = n_out, .out = out, .settle = settle};
 
   if (!check_arity(node, in, n_in, n_out, error))
     return FALSE;
   for (guint i = 0; i < n_out; i++) {
     memset(&out[i], 0, sizeof out[i]);
-    out[i].dims.n = -1;
+    out[i].dims.n = out[i].item_dims.n = -1;
   }
   if (!check_attrs(node, error) || !node->op->infer(&args, error))
     return FALSE;
@@ -155,6 +166,20 @@ infer_op_shape(const InferNode *node, const InferOperand *in, guint n_in, InferO
     if (!check_output(node, i, &out[i], error))
       return FALSE;
   return TRUE;
+}
+
+gboolean
+infer_op_shape(const InferNode *node, const InferOperand *in, guint n_in, InferOperand *out,
+               guint n_out, GError **error)
+{
+  return shape(node, in, n_in, out, n_out, FALSE, error);
+}
+
+gboolean
+infer_op_settle(const InferNode *node, const InferOperand *in, guint n_in, InferOperand *out,
+                guint n_out, GError **error)
+{
+  return shape(node, in, n_in, out, n_out, TRUE, error);
 }
 
 void
@@ -167,6 +192,12 @@ infer_operand_from_array(InferOperand *operand, const InferArray *array)
     return;
   operand->type = array->type;
   operand->dims = array->dims;
+  operand->kind = array->kind;
+  operand->item_dims = INFER_DIMS_UNKNOWN;
+  if (array->kind != INFER_KIND_TENSOR) {
+    infer_array_item_dims(array, &operand->item_dims);
+    return;
+  }
   operand->value = array;
   count = infer_array_count(array);
   if (array->dims.n > 1 || count > INFER_MAX_DIMS ||
@@ -193,6 +224,8 @@ infer_operand_from_tensor(InferOperand *operand, const InferTensor *tensor)
     return;
   operand->type = tensor->type;
   operand->dims = tensor->dims;
+  operand->kind = tensor->kind;
+  operand->item_dims = tensor->item_dims;
   operand->has_content = tensor->has_content;
   operand->content = tensor->content;
 }
@@ -222,6 +255,23 @@ eval_outputs(const InferNode *node, const InferArray *const *in, guint n_in, Inf
   return node->op->eval(&eval, error);
 }
 
+/* What sub-networks give is inferred as they run, node by node. */
+static gboolean
+eval_graphs(const InferNode *node, const InferArray *const *in, guint n_in, InferArray **out,
+            guint n_out, GError **error)
+{
+  g_autofree InferOperand *operands = g_new0(InferOperand, n_in + 1);
+  const InferEvalArgs eval = {.node = node, .n_in = n_in, .in = in, .n_out = n_out, .out = out};
+
+  for (guint i = 0; i < n_in; i++)
+    if (in[i]) {
+      operands[i].type = in[i]->type;
+      operands[i].kind = in[i]->kind;
+    }
+  return check_arity(node, operands, n_in, n_out, error) && check_attrs(node, error) &&
+         node->op->eval(&eval, error);
+}
+
 gboolean
 infer_op_eval_alloc(const InferNode *node, const InferArray *const *in, guint n_in,
                     InferArray **out, guint n_out, GError **error)
@@ -234,9 +284,10 @@ infer_op_eval_alloc(const InferNode *node, const InferArray *const *in, guint n_
     out[i] = NULL;
   for (guint i = 0; i < n_in; i++)
     infer_operand_from_array(&operands[i], in[i]);
-  if (!infer_op_shape(node, operands, n_in, shapes, n_out, error))
+  if (node->op->n_graphs == 0 && !infer_op_shape(node, operands, n_in, shapes, n_out, error))
     return FALSE;
-  if (eval_outputs(node, in, n_in, shapes, &args, out, n_out, error)) {
+  if (node->op->n_graphs ? eval_graphs(node, in, n_in, out, n_out, error)
+                         : eval_outputs(node, in, n_in, shapes, &args, out, n_out, error)) {
     for (guint i = 0; i < n_out; i++)
       if (!out[i])
         return infer_op_error(node, error, INFER_ERROR_FAILED, "output %u was not computed", i);

@@ -35,6 +35,8 @@ typedef struct {
  * @value: (nullable): contents where they are constant
  * @has_content: @content is valid
  * @content: partly known elements of a scalar (content.n == 1) or vector of integers
+ * @kind: a sequence or optional has no dimensions and no @value
+ * @item_dims: dimensions that all tensors in a sequence or optional have
  *
  * What shape inference sees of an input and says of an output. For constant integer inputs of at
  * most INFER_MAX_DIMS elements and rank 0 or 1, @content is always filled, with negative numbers as
@@ -46,6 +48,8 @@ typedef struct {
   const InferArray *value;
   gboolean has_content;
   InferDims content;
+  InferKind kind;
+  InferDims item_dims;
 } InferOperand;
 
 typedef struct {
@@ -54,6 +58,7 @@ typedef struct {
   const InferOperand *in;
   guint n_out;
   InferOperand *out; /* zeroed, rank unknown, before the call */
+  gboolean settle;   /* what is inferred inside sub-networks is recorded there */
 } InferShapeArgs;
 
 /**
@@ -79,12 +84,14 @@ typedef struct {
  * @INFER_OP_POINTWISE: element i of the output depends on element i of the inputs alone
  *   (with broadcasting), so that any layout does
  * @INFER_OP_VIEW: the output has the input's elements in row-major order (reshape and its kin)
+ * @INFER_OP_VALUES: it takes sequences or optionals; others are refused them
  * @INFER_OP_PLUGIN: it is an InferPlugin (plugin-private.h)
  * @INFER_OP_OPAQUE: eval() only fails: there is no reference
  */
 typedef enum {
   INFER_OP_POINTWISE = 1 << 0,
   INFER_OP_VIEW = 1 << 1,
+  INFER_OP_VALUES = 1 << 2,
   INFER_OP_PLUGIN = 1 << 8,
   INFER_OP_OPAQUE = 1 << 9,
 } InferOpFlags;
@@ -99,6 +106,7 @@ struct _InferOp {
   guint min_outputs, max_outputs;
   const InferAttrSpec *attrs; /* ends with a NULL name */
   guint flags;
+  guint n_graphs; /* sub-networks that a node has */
 
   /* Checks attributes, types and dimensions, and fills the outputs. Never trusts a value. */
   gboolean (*infer)(InferShapeArgs *args, GError **error);
@@ -152,6 +160,10 @@ void infer_op_broadcast_strides(const InferDims *in, const InferDims *out, gint6
 /** infer_op_shape: runs shape inference of @node on given operands, checking arity. */
 gboolean infer_op_shape(const InferNode *node, const InferOperand *in, guint n_in,
                         InferOperand *out, guint n_out, GError **error);
+
+/** infer_op_settle: the same, and records what it finds inside sub-networks there. */
+gboolean infer_op_settle(const InferNode *node, const InferOperand *in, guint n_in,
+                         InferOperand *out, guint n_out, GError **error);
 
 /** infer_op_eval_alloc: evaluates @node on arrays: infers shapes, allocates outputs and scratch.
  *  Returns: (transfer full): arrays to unref, in @out. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "graph.h"
 #include "plan.h"
 #include "plugin-private.h"
 
@@ -17,6 +18,7 @@ typedef struct {
   GArray *blobs; /* GBytes * */
   InferNetwork *network;
   InferOrder *orders;
+  guint depth; /* sub-networks around */
 } Reader;
 
 static gboolean G_GNUC_PRINTF(3, 4)
@@ -247,7 +249,7 @@ read_inputs(Reader *self, GError **error)
     if (!tensor || !infer_network_restore_input(self->network, tensor, initial))
       return damaged(self->source, error, "input %" G_GSIZE_FORMAT " is not a tensor of its own",
                      i);
-    for (gint k = 0; k < tensor->dims.n; k++)
+    for (gint k = 0; self->depth == 0 && k < tensor->dims.n; k++)
       if (tensor->dims.d[k] == INFER_DIM_UNKNOWN)
         return damaged(self->source, error, "input '%s' has an unknown dimension", tensor->name);
   }
@@ -331,6 +333,87 @@ read_nodes(Reader *self, GError **error)
   for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
     g_autoptr(GVariant) item = g_variant_get_child_value(part, i);
     if (!read_node(self, item, error))
+      return FALSE;
+  }
+  return part != NULL;
+}
+
+static gboolean
+read_kinds(Reader *self, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "kinds", INFER_PLAN_KINDS, error);
+
+  for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
+    guint32 index, kind;
+    InferTensor *tensor;
+
+    g_variant_get_child(part, i, "{uu}", &index, &kind);
+    tensor = infer_network_get_tensor(self->network, index);
+    if (!tensor || tensor->value || tensor->initial || kind > INFER_KIND_OPTIONAL_SEQUENCE)
+      return damaged(self->source, error, "tensor %u cannot be of kind %u", index, kind);
+    tensor->kind = (InferKind)kind;
+    tensor->dims = INFER_DIMS_UNKNOWN;
+  }
+  return part != NULL;
+}
+
+static gboolean read_graph(Reader *self, GError **error);
+
+static InferNetwork *
+read_sub_network(Reader *self, GVariant *table, GError **error)
+{
+  Reader reader = {.source = self->source,
+                   .table = table,
+                   .data = self->data,
+                   .blobs = self->blobs,
+                   .depth = self->depth + 1};
+  gboolean ok;
+
+  if (reader.depth >= INFER_MAX_NESTING) {
+    damaged(self->source, error, "more than %d sub-networks are in each other", INFER_MAX_NESTING);
+    return NULL;
+  }
+  reader.network = infer_network_new();
+  ok = read_graph(&reader, error);
+  g_free(reader.orders);
+  if (!ok)
+    g_clear_object(&reader.network);
+  return reader.network;
+}
+
+static gboolean
+read_node_graphs(Reader *self, InferNode *node, GVariant *list, GError **error)
+{
+  g_autoptr(GPtrArray) graphs = g_ptr_array_new_with_free_func(g_object_unref);
+
+  if (g_variant_n_children(list) != node->op->n_graphs)
+    return damaged(self->source, error, "node '%s' has another number of sub-networks", node->name);
+  for (gsize i = 0; i < g_variant_n_children(list); i++) {
+    g_autoptr(GVariant) table = g_variant_get_child_value(list, i);
+    InferNetwork *graph = read_sub_network(self, table, error);
+    if (!graph)
+      return FALSE;
+    g_ptr_array_add(graphs, graph);
+  }
+  infer_node_set_graphs(node, (InferNetwork *const *)graphs->pdata, graphs->len);
+  return TRUE;
+}
+
+static gboolean
+read_graphs(Reader *self, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "graphs", INFER_PLAN_GRAPHS, error);
+
+  for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
+    guint32 index;
+    g_autoptr(GVariant) list = NULL;
+    InferNode *node;
+
+    g_variant_get_child(part, i, "(u@aa{sv})", &index, &list);
+    node = infer_network_get_node(self->network, index);
+    if (!node || node->n_graphs > 0)
+      return damaged(self->source, error, "there is no node %u for a sub-network", index);
+    if (!read_node_graphs(self, node, list, error))
       return FALSE;
   }
   return part != NULL;
@@ -515,8 +598,8 @@ static gboolean
 read_graph(Reader *self, GError **error)
 {
   return read_symbols(self, error) && read_tensors(self, error) && read_inputs(self, error) &&
-         read_nodes(self, error) && read_outputs(self, error) &&
-         infer_network_validate(self->network, error);
+         read_nodes(self, error) && read_outputs(self, error) && read_kinds(self, error) &&
+         read_graphs(self, error) && infer_network_validate(self->network, error);
 }
 
 /* The tail's inputs have to be what the program leaves behind. */
@@ -527,7 +610,10 @@ check_tail(const Reader *self, InferNetwork *tail, GError **error)
     const InferTensor *input = infer_network_get_input(tail, i);
     const InferTensor *source = infer_network_find_tensor(self->network, input->name);
 
-    if (!source || (!source->is_output && !source->is_input) || source->type != input->type)
+    if (input->kind != INFER_KIND_TENSOR && !source)
+      continue;
+    if (!source || input->kind != INFER_KIND_TENSOR || (!source->is_output && !source->is_input) ||
+        source->type != input->type)
       return damaged(self->source, error, "its tail reads '%s', which is not there", input->name);
   }
   return TRUE;

@@ -195,16 +195,55 @@ write_bindings(InferNetwork *network, gboolean inputs)
   return g_variant_builder_end(&builder);
 }
 
+static GVariant *
+write_kinds(InferNetwork *network)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init(&builder, G_VARIANT_TYPE(INFER_PLAN_KINDS));
+  for (guint i = 0; i < infer_network_get_n_tensors(network); i++) {
+    const InferTensor *tensor = infer_network_get_tensor(network, i);
+    if (tensor->kind != INFER_KIND_TENSOR)
+      g_variant_builder_add(&builder, "{uu}", i, (guint32)tensor->kind);
+  }
+  return g_variant_builder_end(&builder);
+}
+
+static GVariant *write_tail(Writer *writer, InferNetwork *network, InferNetwork *tail);
+
+/* @network has the symbols: sub-networks have none of their own. */
+static GVariant *
+write_graphs(Writer *writer, InferNetwork *network, InferNetwork *owner)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init(&builder, G_VARIANT_TYPE(INFER_PLAN_GRAPHS));
+  for (guint i = 0; i < infer_network_get_n_nodes(owner); i++) {
+    const InferNode *node = infer_network_get_node(owner, i);
+    GVariantBuilder graphs;
+
+    if (node->n_graphs == 0)
+      continue;
+    g_variant_builder_init(&graphs, G_VARIANT_TYPE("aa{sv}"));
+    for (guint k = 0; k < node->n_graphs; k++)
+      g_variant_builder_add_value(&graphs, write_tail(writer, network, node->graphs[k]));
+    g_variant_builder_add(&builder, "(u@aa{sv})", i, g_variant_builder_end(&graphs));
+  }
+  return g_variant_builder_end(&builder);
+}
+
 /* Tensors of a rank that is not known are stored as scalars: a tail infers as it runs. */
 static GVariant *
-write_tail(Writer *writer, InferNetwork *tail)
+write_tail(Writer *writer, InferNetwork *network, InferNetwork *tail)
 {
   GVariantBuilder builder;
 
   g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add(&builder, "{sv}", "symbols", write_symbols(tail));
+  g_variant_builder_add(&builder, "{sv}", "symbols", write_symbols(network));
   g_variant_builder_add(&builder, "{sv}", "tensors", write_tensors(writer, tail, NULL));
+  g_variant_builder_add(&builder, "{sv}", "kinds", write_kinds(tail));
   g_variant_builder_add(&builder, "{sv}", "nodes", write_nodes(tail));
+  g_variant_builder_add(&builder, "{sv}", "graphs", write_graphs(writer, network, tail));
   g_variant_builder_add(&builder, "{sv}", "inputs", write_bindings(tail, TRUE));
   g_variant_builder_add(&builder, "{sv}", "outputs", write_bindings(tail, FALSE));
   return g_variant_builder_end(&builder);
@@ -250,7 +289,9 @@ write_table(InferEngine *engine, Writer *writer)
   g_variant_builder_add(&builder, "{sv}", "symbols", write_symbols(network));
   g_variant_builder_add(&builder, "{sv}", "tensors",
                         write_tensors(writer, network, engine->program->orders));
+  g_variant_builder_add(&builder, "{sv}", "kinds", write_kinds(network));
   g_variant_builder_add(&builder, "{sv}", "nodes", write_nodes(network));
+  g_variant_builder_add(&builder, "{sv}", "graphs", write_graphs(writer, network, network));
   g_variant_builder_add(&builder, "{sv}", "steps", write_steps(engine->program));
   g_variant_builder_add(&builder, "{sv}", "tunings", write_tunings(engine->program));
   g_variant_builder_add(&builder, "{sv}", "inputs", write_bindings(network, TRUE));
@@ -258,7 +299,7 @@ write_table(InferEngine *engine, Writer *writer)
   g_variant_builder_add(&builder, "{sv}", "output-names",
                         g_variant_new_strv((const char *const *)engine->outputs, -1));
   if (engine->tail)
-    g_variant_builder_add(&builder, "{sv}", "tail", write_tail(writer, engine->tail));
+    g_variant_builder_add(&builder, "{sv}", "tail", write_tail(writer, engine->tail, engine->tail));
   g_variant_builder_add(&builder, "{sv}", "packs", write_packs(writer, engine->packs));
   g_variant_builder_add(&builder, "{sv}", "timings", write_timings(engine));
   g_variant_builder_add(&builder, "{sv}", "blobs", g_variant_builder_end(&writer->blobs));

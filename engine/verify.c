@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "engine-private.h"
+#include "graph.h"
 #include "planner.h"
 #include "plugin-private.h"
 
@@ -226,6 +227,17 @@ alloc_memory(Trial *self, GError **error)
 }
 
 static gboolean
+run_made_up(gpointer data, InferStream *stream, GError **error)
+{
+  gboolean ok;
+
+  infer_graph_set_trial(TRUE);
+  ok = run_all(data, stream, error);
+  infer_graph_set_trial(FALSE);
+  return ok;
+}
+
+static gboolean
 trial_run(Trial *self, InferEngine *engine, guint batch, gboolean keep_all, GError **error)
 {
   const InferBackend *backend = engine->device->backend;
@@ -240,7 +252,7 @@ trial_run(Trial *self, InferEngine *engine, guint batch, gboolean keep_all, GErr
   memset(self->base, 0xff, self->prepared->memory_size);
   infer_prepared_set_base(self->prepared, self->memory);
   fill_inputs(engine, self->prepared, self->base);
-  return backend->stream_run(self->stream, run_all, self, error) &&
+  return backend->stream_run(self->stream, run_made_up, self, error) &&
          backend->stream_sync(self->stream, error);
 }
 

@@ -14,8 +14,12 @@ G_BEGIN_DECLS
  *
  * A refcounted block of elements on the host: a weight, a constant, an input or an output.
  * The fields are read-only to users; what @data points at may be written by the creator.
+ *
+ * A sequence or optional (infer_array_get_kind()) is an array too: it has an element type, no
+ * dimensions (their number is -1) and no elements, but items that are arrays.
  */
-typedef struct {
+typedef struct _InferArray InferArray;
+struct _InferArray {
   InferType type;
   InferDims dims;
   gsize size;
@@ -23,7 +27,10 @@ typedef struct {
   /*< private >*/
   GBytes *owner;
   gatomicrefcount ref_count;
-} InferArray;
+  InferKind kind;
+  guint n_items;
+  InferArray **items;
+};
 
 /**
  * infer_array_new:
@@ -94,6 +101,50 @@ INFER_API InferArray *infer_array_new_float(float value);
  * Returns: (transfer full): a vector of @n int64.
  */
 INFER_API InferArray *infer_array_new_int64s(const gint64 *values, gsize n);
+
+/**
+ * infer_array_new_sequence:
+ * @type: element type of every tensor in it
+ * @items: (array length=n_items): tensors
+ * @n_items: how many there are
+ * @error: return location
+ *
+ * Contents that belong to the caller (infer_array_new_view()) are copied, others are shared.
+ *
+ * Returns: (transfer full) (nullable): a sequence, or %NULL where an item is no tensor of @type
+ */
+INFER_API InferArray *infer_array_new_sequence(InferType type, InferArray *const *items,
+                                               guint n_items, GError **error);
+
+/**
+ * infer_array_new_optional:
+ * @kind: %INFER_KIND_OPTIONAL or %INFER_KIND_OPTIONAL_SEQUENCE
+ * @type: element type
+ * @value: (nullable): a tensor or a sequence, as @kind says; %NULL for nothing
+ * @error: return location
+ *
+ * Returns: (transfer full) (nullable): an optional, or %NULL where @value is of another kind or
+ *   type
+ */
+INFER_API InferArray *infer_array_new_optional(InferKind kind, InferType type, InferArray *value,
+                                               GError **error);
+
+INFER_API InferKind infer_array_get_kind(const InferArray *array);
+/**
+ * infer_array_get_n_items:
+ * @array: an array
+ *
+ * Returns: the tensors of a sequence; 1 for an optional with a value; else 0
+ */
+INFER_API guint infer_array_get_n_items(const InferArray *array);
+/**
+ * infer_array_get_item:
+ * @array: a sequence or optional
+ * @index: item
+ *
+ * Returns: (transfer none) (nullable): the item, %NULL where there is none of that number
+ */
+INFER_API InferArray *infer_array_get_item(const InferArray *array, guint index);
 
 /**
  * infer_array_ref: (skip)

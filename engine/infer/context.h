@@ -125,6 +125,34 @@ INFER_API GBytes *infer_context_get_output_bytes(InferContext *context, const ch
                                                  GError **error);
 
 /**
+ * infer_context_set_value:
+ * @context: a context
+ * @name: an input
+ * @value: its contents, of the binding's kind and type
+ * @error: return location
+ *
+ * Sets an input that is a sequence or an optional (a tensor as well, once a batch is set). It stays
+ * until it is set again. Not while work is under way.
+ *
+ * Returns: success
+ */
+INFER_API gboolean infer_context_set_value(InferContext *context, const char *name,
+                                           InferArray *value, GError **error);
+
+/**
+ * infer_context_get_value:
+ * @context: a context that was synchronized
+ * @name: an input or output
+ * @error: return location
+ *
+ * What a binding of any kind holds; a tensor is copied.
+ *
+ * Returns: (transfer full) (nullable): the contents
+ */
+INFER_API InferArray *infer_context_get_value(InferContext *context, const char *name,
+                                              GError **error);
+
+/**
  * infer_context_get_dims:
  * @context: a context with a batch set
  * @name: a binding
@@ -160,6 +188,16 @@ INFER_API gboolean infer_context_set_scalar(InferContext *context, const char *n
 INFER_API gboolean infer_context_enqueue_frames(InferContext *context, const InferFrame *frames,
                                                 guint n_frames, InferPlacement *placements,
                                                 GError **error);
+
+/**
+ * infer_context_set_cancellable:
+ * @context: a context
+ * @cancellable: (nullable): stops runs
+ *
+ * Loops whose length depends on data look at @cancellable in each iteration; a run that it stops
+ * fails with %G_IO_ERROR_CANCELLED. Not while work is under way.
+ */
+INFER_API void infer_context_set_cancellable(InferContext *context, GCancellable *cancellable);
 
 /**
  * infer_context_enqueue:

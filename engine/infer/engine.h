@@ -24,6 +24,8 @@ G_DECLARE_FINAL_TYPE(InferEngine, infer_engine, INFER, ENGINE, GObject)
  * @type: element type
  * @dims: logical dimensions; negative where they depend on the batch
  * @max_size: bytes at the largest batch; 0 where that depends on data
+ * @kind: what it is; all but tensors are set and read with infer_context_set_value() and
+ *   infer_context_get_value()
  */
 typedef struct {
   const char *name;
@@ -32,6 +34,7 @@ typedef struct {
   InferType type;
   InferDims dims;
   gsize max_size;
+  InferKind kind;
 } InferBinding;
 
 /**

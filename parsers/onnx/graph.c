@@ -338,6 +338,10 @@ onnx_inline(OnnxImport *im, const OnnxCall *call, const InferOnnx__Graph *graph,
       onnx_error(error, INFER_ERROR_MODEL, "the subgraph's output '%s' is never computed", name);
       return NULL;
     }
+    value = onnx_local(im, value, error);
+    if (!value) {
+      return NULL;
+    }
     g_ptr_array_add(outputs, value);
   }
   return g_steal_pointer(&outputs);

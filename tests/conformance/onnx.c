@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "onnx-values.h"
 #include "op.h"
 
 #include <infer/parsers.h>
@@ -63,16 +64,12 @@ put_child(GByteArray *out, guint field, GByteArray *child)
 
 /* A TensorProto is read by making it the initializer of a model; its last name counts. */
 static InferArray *
-read_tensor(const char *path, GError **error)
+read_tensor(const guint8 *data, gsize size, const char *path, GError **error)
 {
-  g_autofree char *data = NULL;
-  gsize size;
-  if (!g_file_get_contents(path, &data, &size, error))
-    return NULL;
   GByteArray *tensor = g_byte_array_new(), *graph = g_byte_array_new();
   GByteArray *model = g_byte_array_new(), *output = g_byte_array_new();
   const guint8 version[] = {0x08, 8};
-  g_byte_array_append(tensor, (const guint8 *)data, (guint)size);
+  g_byte_array_append(tensor, data, (guint)size);
   put_field(tensor, 8, "t", 1);
   put_field(output, 1, "t", 1);
   put_child(graph, 5, tensor);
@@ -88,15 +85,19 @@ read_tensor(const char *path, GError **error)
 }
 
 static GPtrArray *
-read_tensors(const char *folder, const char *kind, GError **error)
+read_values(InferNetwork *network, const char *folder, gboolean inputs, GError **error)
 {
   g_autoptr(GPtrArray) arrays = g_ptr_array_new_with_free_func(unref_array);
   for (guint i = 0;; i++) {
-    g_autofree char *name = g_strdup_printf("%s_%u.pb", kind, i);
+    g_autofree char *name = g_strdup_printf("%s_%u.pb", inputs ? "input" : "output", i);
     g_autofree char *path = g_build_filename(folder, name, NULL);
+    const InferTensor *tensor =
+        inputs ? infer_network_get_input(network, i) : infer_network_get_output(network, i);
+    InferKind kind = tensor != NULL ? tensor->kind : INFER_KIND_TENSOR;
+    InferType type = tensor != NULL ? tensor->type : INFER_TYPE_FLOAT;
     if (!g_file_test(path, G_FILE_TEST_EXISTS))
       return g_steal_pointer(&arrays);
-    InferArray *array = read_tensor(path, error);
+    InferArray *array = onnx_read_value(path, kind, type, read_tensor, error);
     if (array == NULL)
       return NULL;
     g_ptr_array_add(arrays, array);
@@ -119,10 +120,33 @@ differ(GError **error, const char *name, const char *format, ...)
   return FALSE;
 }
 
+static gboolean compare(const char *name, const InferArray *want, const InferArray *have,
+                        double rtol, double atol, GError **error);
+
+static gboolean
+compare_items(const char *name, const InferArray *want, const InferArray *have, double rtol,
+              double atol, GError **error)
+{
+  guint n = infer_array_get_n_items(want), n_have = infer_array_get_n_items(have);
+  if (infer_array_get_kind(want) != infer_array_get_kind(have) || n != n_have ||
+      want->type != have->type)
+    return differ(error, name, "%s of %u %s, expected %s of %u %s",
+                  infer_kind_name(infer_array_get_kind(have)), n_have, infer_type_name(have->type),
+                  infer_kind_name(infer_array_get_kind(want)), n, infer_type_name(want->type));
+  for (guint i = 0; i < n; i++)
+    if (!compare(name, infer_array_get_item(want, i), infer_array_get_item(have, i), rtol, atol,
+                 error))
+      return FALSE;
+  return TRUE;
+}
+
 static gboolean
 compare(const char *name, const InferArray *want, const InferArray *have, double rtol, double atol,
         GError **error)
 {
+  if (infer_array_get_kind(want) != INFER_KIND_TENSOR ||
+      infer_array_get_kind(have) != INFER_KIND_TENSOR)
+    return compare_items(name, want, have, rtol, atol, error);
   g_autofree char *want_dims = infer_dims_to_string(&want->dims);
   g_autofree char *have_dims = infer_dims_to_string(&have->dims);
   if (want->type != have->type || !infer_dims_equal(&want->dims, &have->dims))
@@ -164,7 +188,7 @@ bind_inputs(InferNetwork *network, GPtrArray *files, GError **error)
       g_set_error(error, INFER_ERROR, INFER_ERROR_FAILED, "no file for input '%s'", input->name);
       return NULL;
     }
-    if (array->type != input->type) {
+    if (array->type != input->type || infer_array_get_kind(array) != input->kind) {
       g_set_error(error, INFER_ERROR, INFER_ERROR_FAILED, "input '%s' is %s, the file has %s",
                   input->name, infer_type_name(input->type), infer_type_name(array->type));
       return NULL;
@@ -230,19 +254,15 @@ fix_symbols(InferNetwork *network, GPtrArray *inputs, guint *batch, GError **err
   return TRUE;
 }
 
+/* A batch has a row at least. */
 static gboolean
-depends_on_data(InferNetwork *network)
+is_empty(InferNetwork *network, GPtrArray *inputs)
 {
-  for (guint i = 0; i < infer_network_get_n_nodes(network); i++) {
-    const InferNode *node = infer_network_get_node(network, i);
-    for (guint k = 0; k < node->n_outputs; k++) {
-      const InferDims *dims = &node->outputs[k]->dims;
-      if (dims->n < 0 || infer_type_bits(node->outputs[k]->type) == 0)
-        return TRUE;
-      for (gint d = 0; d < dims->n; d++)
-        if (dims->d[d] == INFER_DIM_UNKNOWN || dims->d[d] == 0)
-          return TRUE;
-    }
+  for (guint i = 0; i < inputs->len; i++) {
+    const InferTensor *input = infer_network_get_input(network, i);
+    const InferArray *array = inputs->pdata[i];
+    if (input->dims.n > 0 && INFER_DIM_IS_SYMBOL(input->dims.d[0]) && array->dims.d[0] == 0)
+      return TRUE;
   }
   return FALSE;
 }
@@ -255,6 +275,13 @@ collect_outputs(InferNetwork *network, InferContext *context, GError **error)
     const InferTensor *output = infer_network_get_output(network, i);
     InferDims dims;
     gsize size;
+    if (output->kind != INFER_KIND_TENSOR) {
+      InferArray *value = infer_context_get_value(context, output->name, error);
+      if (value == NULL)
+        return NULL;
+      g_ptr_array_add(outputs, value);
+      continue;
+    }
     gpointer memory = infer_context_map(context, output->name, &size, error);
     if (memory == NULL || !infer_context_get_dims(context, output->name, &dims, error))
       return NULL;
@@ -284,6 +311,11 @@ run_device(Run *run, InferNetwork *network, GPtrArray *inputs, GError **error)
     const InferTensor *input = infer_network_get_input(network, i);
     const InferArray *array = inputs->pdata[i];
     gsize size;
+    if (input->kind != INFER_KIND_TENSOR) {
+      if (!infer_context_set_value(context, input->name, inputs->pdata[i], error))
+        return NULL;
+      continue;
+    }
     gpointer memory = infer_context_map(context, input->name, &size, error);
     if (memory == NULL)
       return NULL;
@@ -336,12 +368,12 @@ check_set(Run *run, InferNetwork *network, const char *folder, const char *set, 
   g_autofree char *path = g_build_filename(folder, set, NULL);
   double rtol, atol;
   read_tolerance(folder, &rtol, &atol);
-  g_autoptr(GPtrArray) files = read_tensors(path, "input", error);
-  g_autoptr(GPtrArray) want = files != NULL ? read_tensors(path, "output", error) : NULL;
+  g_autoptr(GPtrArray) files = read_values(network, path, TRUE, error);
+  g_autoptr(GPtrArray) want = files != NULL ? read_values(network, path, FALSE, error) : NULL;
   g_autoptr(GPtrArray) inputs = want != NULL ? bind_inputs(network, files, error) : NULL;
   if (inputs == NULL)
     return FALSE;
-  gboolean reference = run->reference || depends_on_data(network);
+  gboolean reference = run->reference || is_empty(network, inputs);
   g_autoptr(GPtrArray) have =
       reference ? run_reference(network, inputs, error) : run_device(run, network, inputs, error);
   if (have == NULL)
