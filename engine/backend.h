@@ -36,6 +36,8 @@ struct _InferDevice {
  * @dims: constant dimensions, logical order
  * @strides: in elements, per logical dimension
  * @value: (nullable): contents where they are constant, row-major
+ * @alignment: bytes that its address is a multiple of, at most 64; not known, 0, while
+ *   InferImpl.strided is asked
  *
  * A lowered operand of a step that is being prepared.
  */
@@ -44,6 +46,7 @@ typedef struct {
   InferDims dims;
   gint64 strides[INFER_MAX_DIMS];
   const InferArray *value;
+  gsize alignment;
 } InferBuffer;
 
 /** Fills @dst with @value as an implementation wants it. */

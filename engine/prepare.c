@@ -232,6 +232,18 @@ infer_concrete(InferPrepared *self, const InferSymbolValues *values, GError **er
 
 /* --- steps --- */
 
+/* A part of another tensor starts anywhere in it. */
+static InferBuffer
+step_buffer(const InferPrepared *self, guint tensor)
+{
+  InferBuffer buffer = self->buffers[tensor];
+  gsize shift = self->shifts[tensor];
+
+  buffer.alignment =
+      shift == 0 ? INFER_MEMORY_ALIGNMENT : MIN(shift & -shift, INFER_MEMORY_ALIGNMENT);
+  return buffer;
+}
+
 static gboolean
 prepare_step(InferPrepared *self, guint index, InferDevice *device, InferPacks *packs,
              GError **error)
@@ -245,9 +257,9 @@ prepare_step(InferPrepared *self, guint index, InferDevice *device, InferPacks *
   if (infer_step_is_view(step) || self->skipped[index])
     return TRUE;
   for (guint i = 0; i < step->n_inputs; i++)
-    inputs[i] = self->buffers[step->inputs[i]->index];
+    inputs[i] = step_buffer(self, step->inputs[i]->index);
   for (guint i = 0; i < step->n_outputs; i++)
-    outputs[i] = self->buffers[step->outputs[i]->index];
+    outputs[i] = step_buffer(self, step->outputs[i]->index);
   if (!step->impl->prepare(&prepare, error)) {
     g_prefix_error(error, "step '%s' (%s): ", step->name, step->impl->name);
     return FALSE;

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "impls.h"
+
+G_BEGIN_DECLS
+
+extern const InferImpl infer_cuda_pointwise;
+
+#define INFER_CUDA_IMPLS(...) (const InferImpl *const[]){__VA_ARGS__, NULL}
+#define INFER_CUDA_POINTWISE(OP)                                                                   \
+  {                                                                                                \
+    OP, INFER_CUDA_IMPLS(&infer_cuda_pointwise)                                                    \
+  }
+
+/** What kernels made of generated source do. */
+static const InferCudaOp infer_cuda_ops_ops[] = {
+    INFER_CUDA_POINTWISE("Abs"),
+    INFER_CUDA_POINTWISE("Acos"),
+    INFER_CUDA_POINTWISE("Acosh"),
+    INFER_CUDA_POINTWISE("Add"),
+    INFER_CUDA_POINTWISE("And"),
+    INFER_CUDA_POINTWISE("Asin"),
+    INFER_CUDA_POINTWISE("Asinh"),
+    INFER_CUDA_POINTWISE("Atan"),
+    INFER_CUDA_POINTWISE("Atanh"),
+    INFER_CUDA_POINTWISE("BatchNormalization"),
+    INFER_CUDA_POINTWISE("Binarizer"),
+    INFER_CUDA_POINTWISE("BitShift"),
+    INFER_CUDA_POINTWISE("BitwiseAnd"),
+    INFER_CUDA_POINTWISE("BitwiseNot"),
+    INFER_CUDA_POINTWISE("BitwiseOr"),
+    INFER_CUDA_POINTWISE("BitwiseXor"),
+    INFER_CUDA_POINTWISE("Cast"),
+    INFER_CUDA_POINTWISE("Ceil"),
+    INFER_CUDA_POINTWISE("Celu"),
+    INFER_CUDA_POINTWISE("Clip"),
+    INFER_CUDA_POINTWISE("Cos"),
+    INFER_CUDA_POINTWISE("Cosh"),
+    INFER_CUDA_POINTWISE("Div"),
+    INFER_CUDA_POINTWISE("Elu"),
+    INFER_CUDA_POINTWISE("Equal"),
+    INFER_CUDA_POINTWISE("Erf"),
+    INFER_CUDA_POINTWISE("Exp"),
+    INFER_CUDA_POINTWISE("Floor"),
+    INFER_CUDA_POINTWISE("Gelu"),
+    INFER_CUDA_POINTWISE("Greater"),
+    INFER_CUDA_POINTWISE("GreaterOrEqual"),
+    INFER_CUDA_POINTWISE("HardSigmoid"),
+    INFER_CUDA_POINTWISE("HardSwish"),
+    INFER_CUDA_POINTWISE("IsInf"),
+    INFER_CUDA_POINTWISE("IsNaN"),
+    INFER_CUDA_POINTWISE("LeakyRelu"),
+    INFER_CUDA_POINTWISE("Less"),
+    INFER_CUDA_POINTWISE("LessOrEqual"),
+    INFER_CUDA_POINTWISE("Log"),
+    INFER_CUDA_POINTWISE("Max"),
+    INFER_CUDA_POINTWISE("Mean"),
+    INFER_CUDA_POINTWISE("Min"),
+    INFER_CUDA_POINTWISE("Mish"),
+    INFER_CUDA_POINTWISE("Mod"),
+    INFER_CUDA_POINTWISE("Mul"),
+    INFER_CUDA_POINTWISE("Neg"),
+    INFER_CUDA_POINTWISE("Not"),
+    INFER_CUDA_POINTWISE("Or"),
+    INFER_CUDA_POINTWISE("PRelu"),
+    INFER_CUDA_POINTWISE("Pow"),
+    INFER_CUDA_POINTWISE("Reciprocal"),
+    INFER_CUDA_POINTWISE("Relu"),
+    INFER_CUDA_POINTWISE("Round"),
+    INFER_CUDA_POINTWISE("Selu"),
+    INFER_CUDA_POINTWISE("Shrink"),
+    INFER_CUDA_POINTWISE("Sigmoid"),
+    INFER_CUDA_POINTWISE("Sign"),
+    INFER_CUDA_POINTWISE("Sin"),
+    INFER_CUDA_POINTWISE("Sinh"),
+    INFER_CUDA_POINTWISE("Softplus"),
+    INFER_CUDA_POINTWISE("Softsign"),
+    INFER_CUDA_POINTWISE("Sqrt"),
+    INFER_CUDA_POINTWISE("Sub"),
+    INFER_CUDA_POINTWISE("Sum"),
+    INFER_CUDA_POINTWISE("Swish"),
+    INFER_CUDA_POINTWISE("Tan"),
+    INFER_CUDA_POINTWISE("Tanh"),
+    INFER_CUDA_POINTWISE("ThresholdedRelu"),
+    INFER_CUDA_POINTWISE("Where"),
+    INFER_CUDA_POINTWISE("Xor"),
+};
+
+G_END_DECLS
