@@ -135,6 +135,17 @@ is_per_channel(const InferNode *node, guint index)
   return index > 0 && g_str_equal(infer_node_get_op_name(node), "BatchNormalization");
 }
 
+/* One operand cannot be broadcast in two ways. */
+static gboolean
+has_other_use(const InferStep *step, const InferNode *node, const InferTensor *tensor)
+{
+  for (guint i = 0; i < step->n_nodes; i++)
+    for (guint k = 0; k < step->nodes[i]->n_inputs; k++)
+      if (step->nodes[i]->inputs[k] == tensor && !is_per_channel(step->nodes[i], k))
+        return TRUE;
+  return FALSE;
+}
+
 static gboolean
 supports_node(const InferStep *step, guint at, gboolean anchored)
 {
@@ -146,6 +157,8 @@ supports_node(const InferStep *step, guint at, gboolean anchored)
   for (guint i = 0; i < node->n_inputs; i++) {
     const InferTensor *tensor = node->inputs[i];
 
+    if (tensor && is_per_channel(node, i) && has_other_use(step, node, tensor))
+      return FALSE;
     if (tensor && (!infer_cuda_type(tensor->type) || tensor->dims.n < 0 ||
                    (!is_per_channel(node, i) && tensor->dims.n > step->outputs[0]->dims.n)))
       return FALSE;
@@ -215,6 +228,28 @@ infer_cuda_chain_layouts(const InferStep *step, gboolean anchored, InferLayout l
 
   foreach_leaf(step, anchored, set_layout, &layouts);
   outputs[0] = layout;
+}
+
+typedef struct {
+  guint input;
+  gboolean found;
+} Search;
+
+static void
+find_leaf(const InferStep *step, const InferNode *node, guint index, guint input, gpointer data)
+{
+  Search *search = data;
+
+  search->found = search->found || search->input == input;
+}
+
+gboolean
+infer_cuda_chain_reads(const InferStep *step, guint input)
+{
+  Search search = {input, FALSE};
+
+  foreach_leaf(step, TRUE, find_leaf, &search);
+  return search.found;
 }
 
 /* --- index space --- */

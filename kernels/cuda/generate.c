@@ -21,7 +21,7 @@ infer_cuda_kernel_new(InferPrepare *prepare, guint64 packed, GError **error)
   for (guint i = 0; i < step->n_inputs; i++) {
     const void *memory;
 
-    if (!prepare->inputs[i].value || (packed >> i & 1) || infer_buffer_is_inline(prepare, i))
+    if (!prepare->inputs[i].value || (packed >> i & 1))
       continue;
     memory = infer_cuda_constant(prepare, i, error);
     if (!memory)
@@ -274,6 +274,49 @@ infer_cuda_aligned(const InferBuffer *buffer, gint n, const gint64 *dims, const 
     while (count > 1 && i != vector && dims[i] != 1 && !divides(strides[i], count))
       count /= 2;
   return MAX(count, 1);
+}
+
+gint
+infer_cuda_vector(const InferPrepare *prepare, guint input)
+{
+  const InferBuffer *in = &prepare->inputs[input], *out = &prepare->outputs[0];
+  gint a = infer_cuda_aligned(in, in->dims.n, in->dims.d, in->strides, 1);
+  gint b = infer_cuda_aligned(out, out->dims.n, out->dims.d, out->strides, 1);
+  gint count = MIN(MAX(a, b), 8);
+
+  while (in->dims.d[1] % count != 0 || out->dims.d[1] % count != 0)
+    count /= 2;
+  return count;
+}
+
+gboolean
+infer_cuda_define_tensor(GString *source, const InferPrepare *prepare, const char *name,
+                         gboolean output, guint index, GError **error)
+{
+  const InferBuffer *buffer = output ? &prepare->outputs[index] : &prepare->inputs[index];
+  gint64 pitch, image;
+
+  if (!infer_cuda_pixels(buffer, &pitch, &image))
+    return infer_cuda_fail(prepare, error, INFER_ERROR_SHAPE, "an operand is not channels-last");
+  g_string_append_printf(source, "#define %s_T %s\n", name, infer_cuda_type(buffer->type));
+  g_string_append_printf(source, "#define %s_SLOT %u\n", name,
+                         output ? prepare->step->n_inputs + index : index);
+  g_string_append_printf(source, "#define %s_PITCH (%" G_GINT64_FORMAT ")\n", name, pitch);
+  g_string_append_printf(source, "#define %s_IMAGE (%" G_GINT64_FORMAT ")\n", name, image);
+  g_string_append_printf(
+      source, "#define %s_ALIGNED (%d)\n", name,
+      infer_cuda_aligned(buffer, buffer->dims.n, buffer->dims.d, buffer->strides, 1));
+  return TRUE;
+}
+
+gboolean
+infer_cuda_strided_pixels(const InferPrepare *prepare, gboolean output, guint index)
+{
+  const InferBuffer *buffer = output ? &prepare->outputs[index] : &prepare->inputs[index];
+  gint64 pitch, image;
+
+  return infer_cuda_pixels(buffer, &pitch, &image) ||
+         (!output && index > 0 && infer_cuda_chain_reads(prepare->step, index));
 }
 
 /* --- windows --- */

@@ -115,6 +115,8 @@ gboolean infer_cuda_space_is_wide(const InferCudaSpace *space, const InferPrepar
  * Returns: whether the pointwise nodes can be made into a function.
  */
 gboolean infer_cuda_chain_supports(const InferStep *step, gboolean anchored);
+/** infer_cuda_chain_reads: whether the chain behind an anchor reads input @input of the step. */
+gboolean infer_cuda_chain_reads(const InferStep *step, guint input);
 /** infer_cuda_chain_layouts: sets @layout for all operands of the chain that have the output's
  *  rank, and for the output. */
 void infer_cuda_chain_layouts(const InferStep *step, gboolean anchored, InferLayout layout,
@@ -154,6 +156,18 @@ gboolean infer_buffer_is_inline(const InferPrepare *prepare, guint index);
 /** infer_cuda_pixels: whether a channels-last tensor's pixels lie at equal distances; @pitch: from
  *  one to the next, @image: from an image to the next. */
 gboolean infer_cuda_pixels(const InferBuffer *buffer, gint64 *pitch, gint64 *image);
+
+/* --- channels-last activations --- */
+
+/** infer_cuda_vector: the most neighbouring channels that all of an input and the output can be
+ *  accessed by, a divisor of the channels; 16 bytes or 8 elements at most. */
+gint infer_cuda_vector(const InferPrepare *prepare, guint input);
+/** infer_cuda_define_tensor: appends NAME_T, NAME_SLOT, NAME_PITCH, NAME_IMAGE, NAME_ALIGNED of a
+ *  channels-last operand: input @index, or with @output an output. */
+gboolean infer_cuda_define_tensor(GString *source, const InferPrepare *prepare, const char *name,
+                                  gboolean output, guint index, GError **error);
+/** infer_cuda_strided_pixels: an InferImpl.strided for kernels that know a pitch of pixels. */
+gboolean infer_cuda_strided_pixels(const InferPrepare *prepare, gboolean output, guint index);
 
 /* --- windows --- */
 

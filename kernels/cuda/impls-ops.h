@@ -5,6 +5,8 @@
 
 G_BEGIN_DECLS
 
+extern const InferImpl infer_cuda_convolution;
+extern const InferImpl infer_cuda_depthwise;
 extern const InferImpl infer_cuda_pointwise;
 
 #define INFER_CUDA_IMPLS(...) (const InferImpl *const[]){__VA_ARGS__, NULL}
@@ -12,6 +14,12 @@ extern const InferImpl infer_cuda_pointwise;
   {                                                                                                \
     OP, INFER_CUDA_IMPLS(&infer_cuda_pointwise)                                                    \
   }
+
+/** What any other implementation comes before. */
+static const InferCudaOp infer_cuda_ops_last[] = {
+    {"Conv", INFER_CUDA_IMPLS(&infer_cuda_convolution)},
+    {"ConvTranspose", INFER_CUDA_IMPLS(&infer_cuda_convolution)},
+};
 
 /** What kernels made of generated source do. */
 static const InferCudaOp infer_cuda_ops_ops[] = {
@@ -35,6 +43,7 @@ static const InferCudaOp infer_cuda_ops_ops[] = {
     INFER_CUDA_POINTWISE("Ceil"),
     INFER_CUDA_POINTWISE("Celu"),
     INFER_CUDA_POINTWISE("Clip"),
+    {"Conv", INFER_CUDA_IMPLS(&infer_cuda_depthwise)},
     INFER_CUDA_POINTWISE("Cos"),
     INFER_CUDA_POINTWISE("Cosh"),
     INFER_CUDA_POINTWISE("Div"),

@@ -297,13 +297,15 @@ static InferDevice *
 emu_open(const char *name, guint threads, GError **error)
 {
   InferCudaDevice *device = g_new0(InferCudaDevice, 1);
+  const char *sms = g_getenv("INFER_EMULATE_MULTIPROCESSORS");
 
   device->base.backend = &backend;
   device->base.name = g_strdup(name);
   device->base.key = g_strdup("emulated");
   device->base.threads = 1;
   device->major = 9;
-  device->n_multiprocessors = 132;
+  /* Few, so that small cases are cut as large ones are. */
+  device->n_multiprocessors = sms ? (guint)g_ascii_strtoull(sms, NULL, 10) : 1;
   device->shared_per_block = 227 << 10;
   return &device->base;
 }
@@ -379,13 +381,33 @@ emu_stream_elapsed(InferStream *stream, guint index)
   return 0;
 }
 
+static void
+add_impls(GPtrArray *list, const InferCudaOp *ops, gsize n, const char *op)
+{
+  for (gsize i = 0; i < n; i++)
+    for (guint k = 0; g_str_equal(ops[i].op, op) && ops[i].impls[k]; k++)
+      if (!g_getenv("INFER_EMULATE_ONLY") ||
+          g_str_equal(ops[i].impls[k]->name, g_getenv("INFER_EMULATE_ONLY")))
+        g_ptr_array_add(list, (gpointer)ops[i].impls[k]);
+}
+
 static const InferImpl *const *
 emu_impls(const char *op)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS(infer_cuda_ops_ops); i++)
-    if (g_str_equal(infer_cuda_ops_ops[i].op, op))
-      return infer_cuda_ops_ops[i].impls;
-  return NULL;
+  static GHashTable *lists;
+  GPtrArray *list;
+
+  if (!lists)
+    lists = g_hash_table_new(g_str_hash, g_str_equal);
+  list = g_hash_table_lookup(lists, op);
+  if (!list) {
+    list = g_ptr_array_new();
+    add_impls(list, infer_cuda_ops_ops, G_N_ELEMENTS(infer_cuda_ops_ops), op);
+    add_impls(list, infer_cuda_ops_last, G_N_ELEMENTS(infer_cuda_ops_last), op);
+    g_ptr_array_add(list, NULL);
+    g_hash_table_insert(lists, g_strdup(op), list);
+  }
+  return (const InferImpl *const *)list->pdata;
 }
 
 static const InferBackend backend = {
