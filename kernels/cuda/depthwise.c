@@ -54,7 +54,7 @@ fits(const InferCudaConv *conv, const Tactic *tactic)
   if (tactic->x > MAX(w->out[2], 1) || tactic->y > MAX(w->out[1], 1))
     return FALSE;
   columns = MIN(columns, tactic->x * w->kernel[2]);
-  return (columns + rows * tactic->x) * tactic->vector <= 176 &&
+  return (columns + rows * tactic->x) * tactic->vector <= 136 &&
          taps * tactic->x * tactic->y <= 512;
 }
 
@@ -94,7 +94,7 @@ tactics(const InferPrepare *prepare, const InferTacticArgs *args)
       /* First the likely one, then other tiles, then narrower vectors. */
       if (pass == 2)
         trial.vector /= 2;
-      if ((pass == 0) != same || trial.vector < 1 || (pass == 2 && args->level < 4) ||
+      if ((pass == 0) != same || trial.vector < 1 || (pass == 2 && args->level < 3) ||
           !(fits(&conv, &trial) || same))
         continue;
       name = g_strdup_printf("v%dx%dy%d", trial.vector, trial.x, trial.y);

@@ -7,7 +7,10 @@ G_BEGIN_DECLS
 
 extern const InferImpl infer_cuda_convolution;
 extern const InferImpl infer_cuda_depthwise;
+extern const InferImpl infer_cuda_normalize;
 extern const InferImpl infer_cuda_pointwise;
+extern const InferImpl infer_cuda_pooling;
+extern const InferImpl infer_cuda_reduction;
 
 #define INFER_CUDA_IMPLS(...) (const InferImpl *const[]){__VA_ARGS__, NULL}
 #define INFER_CUDA_POINTWISE(OP)                                                                   \
@@ -44,6 +47,32 @@ static const InferCudaOp infer_cuda_ops_ops[] = {
     INFER_CUDA_POINTWISE("Celu"),
     INFER_CUDA_POINTWISE("Clip"),
     {"Conv", INFER_CUDA_IMPLS(&infer_cuda_depthwise)},
+    {"AveragePool", INFER_CUDA_IMPLS(&infer_cuda_pooling)},
+    {"LpPool", INFER_CUDA_IMPLS(&infer_cuda_pooling)},
+    {"MaxPool", INFER_CUDA_IMPLS(&infer_cuda_pooling)},
+    {"ArgMax", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"ArgMin", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"GlobalAveragePool", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"GlobalLpPool", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"GlobalMaxPool", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"ReduceL1", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"ReduceL2", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"ReduceLogSum", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"ReduceLogSumExp", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"ReduceMax", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"ReduceMean", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"ReduceMin", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"ReduceProd", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"ReduceSum", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"ReduceSumSquare", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"GroupNormalization", INFER_CUDA_IMPLS(&infer_cuda_normalize)},
+    {"InstanceNormalization", INFER_CUDA_IMPLS(&infer_cuda_normalize)},
+    {"LayerNormalization", INFER_CUDA_IMPLS(&infer_cuda_normalize)},
+    {"LogSoftmax", INFER_CUDA_IMPLS(&infer_cuda_normalize)},
+    {"LpNormalization", INFER_CUDA_IMPLS(&infer_cuda_normalize)},
+    {"MeanVarianceNormalization", INFER_CUDA_IMPLS(&infer_cuda_normalize)},
+    {"RMSNormalization", INFER_CUDA_IMPLS(&infer_cuda_normalize)},
+    {"Softmax", INFER_CUDA_IMPLS(&infer_cuda_normalize)},
     INFER_CUDA_POINTWISE("Cos"),
     INFER_CUDA_POINTWISE("Cosh"),
     INFER_CUDA_POINTWISE("Div"),
