@@ -11,6 +11,7 @@ extern const InferImpl infer_cuda_normalize;
 extern const InferImpl infer_cuda_pointwise;
 extern const InferImpl infer_cuda_pooling;
 extern const InferImpl infer_cuda_reduction;
+extern const InferImpl infer_cuda_stem;
 
 #define INFER_CUDA_IMPLS(...) (const InferImpl *const[]){__VA_ARGS__, NULL}
 #define INFER_CUDA_POINTWISE(OP)                                                                   \
@@ -46,7 +47,7 @@ static const InferCudaOp infer_cuda_ops_ops[] = {
     INFER_CUDA_POINTWISE("Ceil"),
     INFER_CUDA_POINTWISE("Celu"),
     INFER_CUDA_POINTWISE("Clip"),
-    {"Conv", INFER_CUDA_IMPLS(&infer_cuda_depthwise)},
+    {"Conv", INFER_CUDA_IMPLS(&infer_cuda_stem, &infer_cuda_depthwise)},
     {"AveragePool", INFER_CUDA_IMPLS(&infer_cuda_pooling)},
     {"LpPool", INFER_CUDA_IMPLS(&infer_cuda_pooling)},
     {"MaxPool", INFER_CUDA_IMPLS(&infer_cuda_pooling)},
