@@ -11,13 +11,13 @@
  */
 
 typedef enum {
-  FORM_SAME,    /* op_NAME(x ...), as many operands as the node has */
-  FORM_FOLD,    /* op_NAME(op_NAME(x, y), z) ... */
-  FORM_MEAN,    /* the same with Add, divided by the number */
-  FORM_CLIP,    /* bounds that may be absent */
-  FORM_CAST,    /* by type */
-  FORM_WHERE,   /* c ? x : y */
-  FORM_NORM,    /* BatchNormalization */
+  FORM_SAME,  /* op_NAME(x ...), as many operands as the node has */
+  FORM_FOLD,  /* op_NAME(op_NAME(x, y), z) ... */
+  FORM_MEAN,  /* the same with Add, divided by the number */
+  FORM_CLIP,  /* bounds that may be absent */
+  FORM_CAST,  /* by type */
+  FORM_WHERE, /* c ? x : y */
+  FORM_NORM,  /* BatchNormalization */
 } Form;
 
 /**
@@ -413,7 +413,9 @@ write_number(GString *text, InferType type, double number, gint64 integer)
                            infer_cuda_value_type(type), (guint64)integer);
   else if (isnan(number) || isinf(number))
     g_string_append_printf(text, "((%s)__int_as_float(0x%x))", infer_cuda_value_type(type),
-                           isnan(number) ? 0x7fc00000u : number < 0 ? 0xff800000u : 0x7f800000u);
+                           isnan(number) ? 0x7fc00000u
+                           : number < 0  ? 0xff800000u
+                                         : 0x7f800000u);
   else
     g_string_append_printf(text, "((%s)%s)", infer_cuda_value_type(type),
                            g_ascii_formatd(digits, sizeof digits, "%.17e", number));
@@ -501,10 +503,10 @@ function_name(const InferNode *node)
 
   if (g_str_equal(op, "Gelu"))
     return g_str_equal(infer_node_get_string(node, "approximate", "none"), "tanh") ? "GeluTanh"
-                                                                                     : "GeluErf";
+                                                                                   : "GeluErf";
   if (g_str_equal(op, "BitShift"))
     return g_str_equal(infer_node_get_string(node, "direction", ""), "RIGHT") ? "ShiftRight"
-                                                                                : "ShiftLeft";
+                                                                              : "ShiftLeft";
   if (g_str_equal(op, "Mod"))
     return infer_node_get_int(node, "fmod", 0) ? "FMod" : "Mod";
   if (g_str_equal(op, "Equal") && node->inputs[0]->type == INFER_TYPE_BOOL)
@@ -552,7 +554,8 @@ static void
 write_clip(const Writer *self, guint at)
 {
   const InferNode *node = self->step->nodes[at];
-  gboolean low = node->n_inputs > 1 && node->inputs[1], high = node->n_inputs > 2 && node->inputs[2];
+  gboolean low = node->n_inputs > 1 && node->inputs[1],
+           high = node->n_inputs > 2 && node->inputs[2];
 
   g_string_append_printf(self->text, "%s%s", high ? "clip_high(" : "", low ? "clip_low(" : "");
   write_operand(self, at, 0);

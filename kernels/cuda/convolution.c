@@ -102,8 +102,9 @@ infer_cuda_conv_define(GString *source, const InferCudaConv *conv, const InferPr
   infer_cuda_define(source, "IN_C", conv->in);
   infer_cuda_define(source, "OUT_C", conv->out);
   infer_cuda_define(source, "BIAS_SLOT", conv->bias);
-  infer_cuda_define_text(
-      source, "BIAS_T", conv->bias < 0 ? "float" : infer_cuda_type(prepare->inputs[conv->bias].type));
+  infer_cuda_define_text(source, "BIAS_T",
+                         conv->bias < 0 ? "float"
+                                        : infer_cuda_type(prepare->inputs[conv->bias].type));
   infer_cuda_define(source, "WEIGHT_SLOT", 1);
   return infer_cuda_define_tensor(source, prepare, "X", FALSE, 0, error) &&
          infer_cuda_define_tensor(source, prepare, "Y", TRUE, 0, error);
@@ -155,9 +156,10 @@ prepare_direct(InferPrepare *prepare, GError **error)
   infer_cuda_kernel_set(self, 1, weights);
   self->params.n[0] = space.dims[0] * conv.window.out[0] * conv.window.out[1] *
                       ((conv.window.out[2] + pixels - 1) / pixels) * conv.out;
-  if (!infer_cuda_kernel_add(self, prepare, source, "convolution",
-                             (InferCudaSize){infer_cuda_blocks(self->params.n[0], 128, 1 << 20), 1, 1},
-                             (InferCudaSize){128, 1, 1}, 0, error))
+  if (!infer_cuda_kernel_add(
+          self, prepare, source, "convolution",
+          (InferCudaSize){infer_cuda_blocks(self->params.n[0], 128, 1 << 20), 1, 1},
+          (InferCudaSize){128, 1, 1}, 0, error))
     return FALSE;
   prepare->state = g_steal_pointer(&self);
   return TRUE;

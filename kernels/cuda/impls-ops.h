@@ -5,15 +5,21 @@
 
 G_BEGIN_DECLS
 
+extern const InferImpl infer_cuda_connected;
 extern const InferImpl infer_cuda_convolution;
 extern const InferImpl infer_cuda_depthwise;
 extern const InferImpl infer_cuda_normalize;
 extern const InferImpl infer_cuda_pointwise;
 extern const InferImpl infer_cuda_pooling;
 extern const InferImpl infer_cuda_reduction;
+extern const InferImpl infer_cuda_resize;
 extern const InferImpl infer_cuda_stem;
 
-#define INFER_CUDA_IMPLS(...) (const InferImpl *const[]){__VA_ARGS__, NULL}
+#define INFER_CUDA_IMPLS(...)                                                                      \
+  (const InferImpl *const[])                                                                       \
+  {                                                                                                \
+    __VA_ARGS__, NULL                                                                              \
+  }
 #define INFER_CUDA_POINTWISE(OP)                                                                   \
   {                                                                                                \
     OP, INFER_CUDA_IMPLS(&infer_cuda_pointwise)                                                    \
@@ -47,7 +53,7 @@ static const InferCudaOp infer_cuda_ops_ops[] = {
     INFER_CUDA_POINTWISE("Ceil"),
     INFER_CUDA_POINTWISE("Celu"),
     INFER_CUDA_POINTWISE("Clip"),
-    {"Conv", INFER_CUDA_IMPLS(&infer_cuda_stem, &infer_cuda_depthwise)},
+    {"Conv", INFER_CUDA_IMPLS(&infer_cuda_connected, &infer_cuda_stem, &infer_cuda_depthwise)},
     {"AveragePool", INFER_CUDA_IMPLS(&infer_cuda_pooling)},
     {"LpPool", INFER_CUDA_IMPLS(&infer_cuda_pooling)},
     {"MaxPool", INFER_CUDA_IMPLS(&infer_cuda_pooling)},
@@ -74,6 +80,8 @@ static const InferCudaOp infer_cuda_ops_ops[] = {
     {"MeanVarianceNormalization", INFER_CUDA_IMPLS(&infer_cuda_normalize)},
     {"RMSNormalization", INFER_CUDA_IMPLS(&infer_cuda_normalize)},
     {"Softmax", INFER_CUDA_IMPLS(&infer_cuda_normalize)},
+    {"Gemm", INFER_CUDA_IMPLS(&infer_cuda_connected)},
+    {"Resize", INFER_CUDA_IMPLS(&infer_cuda_resize)},
     INFER_CUDA_POINTWISE("Cos"),
     INFER_CUDA_POINTWISE("Cosh"),
     INFER_CUDA_POINTWISE("Div"),

@@ -77,10 +77,9 @@ supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferL
       infer_step_find_input(step, x) != 0 || !find_axes(node, x->dims.n, gone))
     return FALSE;
   for (guint i = 1; i < node->n_inputs; i++)
-    if (node->inputs[i] &&
-        (!(infer_cuda_is_data(node->inputs[i]->type) ||
-           node->inputs[i]->type == INFER_TYPE_DOUBLE) ||
-         node->inputs[i]->dims.n < 0 || node->inputs[i]->dims.n > x->dims.n))
+    if (node->inputs[i] && (!(infer_cuda_is_data(node->inputs[i]->type) ||
+                              node->inputs[i]->type == INFER_TYPE_DOUBLE) ||
+                            node->inputs[i]->dims.n < 0 || node->inputs[i]->dims.n > x->dims.n))
       return FALSE;
   inputs[0] = outputs[0] = INFER_LAYOUT_ANY;
   return TRUE;
@@ -140,8 +139,7 @@ define_epsilon(GString *source, const InferNode *node)
   double value = after ? 0 : infer_node_get_float(node, "epsilon", 1e-5);
   char digits[G_ASCII_DTOSTR_BUF_SIZE];
 
-  infer_cuda_define_text(source, "EPSILON",
-                         g_ascii_formatd(digits, sizeof digits, "%.17e", value));
+  infer_cuda_define_text(source, "EPSILON", g_ascii_formatd(digits, sizeof digits, "%.17e", value));
   infer_cuda_define_text(source, "EPSILON_AFTER", after ? "1e-9" : "0");
 }
 
@@ -163,10 +161,9 @@ prepare_normalize(InferPrepare *prepare, GError **error)
   infer_cuda_nest_finish(&nest, x, y, TRUE, TRUE);
   source = infer_cuda_source_new(infer_cuda_is_half(y->type), infer_cuda_nest_is_wide(x, y));
   infer_cuda_define(source, "FORM", forms[form].form);
-  infer_cuda_define(source, "KIND",
-                    forms[form].form == 4 && infer_node_get_int(node, "p", 2) == 1
-                        ? 5
-                        : forms[form].kind);
+  infer_cuda_define(
+      source, "KIND",
+      forms[form].form == 4 && infer_node_get_int(node, "p", 2) == 1 ? 5 : forms[form].kind);
   infer_cuda_define(source, "POWER", 2);
   infer_cuda_define(source, "LAST_INDEX", 0);
   infer_cuda_define(source, "EXTREME", 0);
@@ -183,7 +180,8 @@ prepare_normalize(InferPrepare *prepare, GError **error)
   if (infer_dims_count(&x->dims) > 0 &&
       !infer_cuda_kernel_add(
           self, prepare, source->str, "normalize",
-          (InferCudaSize){infer_cuda_blocks(self->params.n[0], (guint)nest.lanes, G_MAXINT32), 1, 1},
+          (InferCudaSize){infer_cuda_blocks(self->params.n[0], (guint)nest.lanes, G_MAXINT32), 1,
+                          1},
           (InferCudaSize){(guint)(nest.lanes * nest.depth), 1, 1}, 0, error))
     return FALSE;
   prepare->state = g_steal_pointer(&self);

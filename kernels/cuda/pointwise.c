@@ -12,8 +12,8 @@ supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferL
   if (!infer_cuda_chain_supports(step, FALSE))
     return FALSE;
   for (guint i = 0; i < step->n_inputs; i++)
-    varying = varying || (!step->inputs[i]->value &&
-                          step->inputs[i]->dims.n == step->outputs[0]->dims.n);
+    varying =
+        varying || (!step->inputs[i]->value && step->inputs[i]->dims.n == step->outputs[0]->dims.n);
   if (varying)
     infer_cuda_chain_layouts(step, FALSE, INFER_LAYOUT_ANY, inputs, outputs);
   return TRUE;
@@ -24,8 +24,8 @@ static gint
 find_vector(const InferPrepare *prepare, const InferCudaSpace *space, gboolean *tail)
 {
   gint64 inner = space->dims[space->n - 1];
-  gint most = infer_cuda_aligned(&prepare->outputs[0], space->n, space->dims, space->out,
-                                 space->n - 1);
+  gint most =
+      infer_cuda_aligned(&prepare->outputs[0], space->n, space->dims, space->out, space->n - 1);
 
   if (space->out[space->n - 1] != 1)
     most = 1;
@@ -59,12 +59,11 @@ write_source(const InferPrepare *prepare, const InferCudaSpace *space, gint vect
   infer_cuda_define(source, "VEC", vector);
   infer_cuda_define(source, "TAIL", tail);
   infer_cuda_define(source, "OUT_SLOT", prepare->step->n_inputs);
-  infer_cuda_define(
-      source, "OUT_ALIGNED",
-      space->out[space->n - 1] != 1
-          ? 1
-          : infer_cuda_aligned(&prepare->outputs[0], space->n, space->dims, space->out,
-                               space->n - 1));
+  infer_cuda_define(source, "OUT_ALIGNED",
+                    space->out[space->n - 1] != 1
+                        ? 1
+                        : infer_cuda_aligned(&prepare->outputs[0], space->n, space->dims,
+                                             space->out, space->n - 1));
   infer_cuda_define_list(source, "DIMS", dims, space->n);
   infer_cuda_define_list(source, "OUT_STRIDES", space->out, space->n);
   if (!infer_cuda_chain_append(source, prepare, FALSE, space, error))
@@ -90,10 +89,10 @@ prepare_pointwise(InferPrepare *prepare, GError **error)
   source = write_source(prepare, &space, vector, tail, error);
   self->params.n[0] = (count + vector - 1) / vector;
   self->params.n[1] = count;
-  if (!source ||
-      !infer_cuda_kernel_add(self, prepare, source, "pointwise",
-                             (InferCudaSize){infer_cuda_blocks(self->params.n[0], 256, 1 << 16), 1, 1},
-                             (InferCudaSize){256, 1, 1}, 0, error))
+  if (!source || !infer_cuda_kernel_add(
+                     self, prepare, source, "pointwise",
+                     (InferCudaSize){infer_cuda_blocks(self->params.n[0], 256, 1 << 16), 1, 1},
+                     (InferCudaSize){256, 1, 1}, 0, error))
     return FALSE;
   prepare->state = g_steal_pointer(&self);
   return TRUE;

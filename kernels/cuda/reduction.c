@@ -12,10 +12,10 @@ static const struct {
   gint kind;
   gboolean roots; /* integers are computed as doubles */
 } kinds[] = {
-    {"ReduceSum", 0, FALSE},    {"ReduceMean", 1, FALSE},      {"ReduceMax", 2, FALSE},
-    {"ReduceMin", 3, FALSE},    {"ReduceProd", 4, FALSE},      {"ReduceL1", 5, FALSE},
-    {"ReduceL2", 6, TRUE},      {"ReduceLogSum", 7, TRUE},     {"ReduceLogSumExp", 8, TRUE},
-    {"ReduceSumSquare", 9, FALSE}, {"ArgMax", 10, FALSE},      {"ArgMin", 11, FALSE},
+    {"ReduceSum", 0, FALSE},         {"ReduceMean", 1, FALSE},    {"ReduceMax", 2, FALSE},
+    {"ReduceMin", 3, FALSE},         {"ReduceProd", 4, FALSE},    {"ReduceL1", 5, FALSE},
+    {"ReduceL2", 6, TRUE},           {"ReduceLogSum", 7, TRUE},   {"ReduceLogSumExp", 8, TRUE},
+    {"ReduceSumSquare", 9, FALSE},   {"ArgMax", 10, FALSE},       {"ArgMin", 11, FALSE},
     {"GlobalAveragePool", 1, FALSE}, {"GlobalMaxPool", 2, FALSE}, {"GlobalLpPool", 12, FALSE},
 };
 
@@ -124,7 +124,8 @@ define_kind(GString *source, const InferPrepare *prepare)
   infer_cuda_define(source, "LAST_INDEX", infer_node_get_int(node, "select_last_index", 0) != 0);
   infer_cuda_define(source, "POWER", infer_node_get_int(node, "p", 2));
   infer_cuda_define_text(source, "ACC", infer_cuda_accumulator(type, kinds[index].roots));
-  infer_cuda_define_text(source, "OUT_A", arg ? "long long" : infer_cuda_type(node->outputs[0]->type));
+  infer_cuda_define_text(source, "OUT_A",
+                         arg ? "long long" : infer_cuda_type(node->outputs[0]->type));
   if (real)
     infer_cuda_define_text(source, "EXTREME", most ? "infinity(false)" : "infinity(true)");
   else if (type == INFER_TYPE_BOOL)
@@ -193,8 +194,7 @@ prepare_reduction(InferPrepare *prepare, GError **error)
   splits = find_splits(prepare, &nest, grid.x);
   grid.y = (guint)splits;
   source = write_source(prepare, &nest, splits, error);
-  if (!source ||
-      !infer_cuda_kernel_add(self, prepare, source, "reduction", grid, block, 0, error))
+  if (!source || !infer_cuda_kernel_add(self, prepare, source, "reduction", grid, block, 0, error))
     return FALSE;
   if (splits > 1) {
     prepare->workspace = (gsize)(splits * nest.outputs) * 32;

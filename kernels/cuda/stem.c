@@ -26,8 +26,9 @@ supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferL
   const gint64 *strides;
 
   if (infer_cuda_device(device)->major < 8 || !w || w->n != 4 || w->d[1] < 1 || w->d[1] > 4 ||
-      w->d[0] < 8 || w->d[0] > MAX_OUT || w->d[0] % 8 || infer_node_get_int(node, "group", 1) != 1 ||
-      w->d[2] < 1 || w->d[2] > 7 || w->d[3] < 1 || w->d[3] > 7)
+      w->d[0] < 8 || w->d[0] > MAX_OUT || w->d[0] % 8 ||
+      infer_node_get_int(node, "group", 1) != 1 || w->d[2] < 1 || w->d[2] > 7 || w->d[3] < 1 ||
+      w->d[3] > 7)
     return FALSE;
   for (gsize i = 0; i < n; i++)
     if (dilations[i] != 1)
@@ -139,8 +140,9 @@ define(GString *source, const InferPrepare *prepare, const InferCudaConv *conv, 
   infer_cuda_define(source, "IN_C", conv->in);
   infer_cuda_define(source, "OUT_C", conv->out);
   infer_cuda_define(source, "BIAS_SLOT", conv->bias);
-  infer_cuda_define_text(
-      source, "BIAS_T", conv->bias < 0 ? "float" : infer_cuda_type(prepare->inputs[conv->bias].type));
+  infer_cuda_define_text(source, "BIAS_T",
+                         conv->bias < 0 ? "float"
+                                        : infer_cuda_type(prepare->inputs[conv->bias].type));
   infer_cuda_define(source, "WEIGHT_SLOT", 1);
   infer_cuda_define(source, "X_SLOT", 0);
   infer_cuda_define(source, "X_IMAGE", x->dims.d[1] * x->dims.d[2] * x->dims.d[3]);
@@ -179,7 +181,7 @@ static gboolean
 prepare_stem(InferPrepare *prepare, GError **error)
 {
   g_autofree InferCudaKernel *self = infer_cuda_kernel_new(prepare, 1 << 1, error);
-  guint blocks = 2 * MAX(infer_cuda_device(prepare->device)->n_multiprocessors, 1);
+  guint blocks = MAX(infer_cuda_device(prepare->device)->n_multiprocessors, 1);
   g_autofree char *source = NULL, *key = NULL;
   const void *weights;
   InferCudaConv conv;
@@ -200,9 +202,11 @@ prepare_stem(InferPrepare *prepare, GError **error)
   across = (conv.window.out[2] + plan.across * 16 - 1) / (plan.across * 16);
   down = (conv.window.out[1] + plan.down * plan.rows - 1) / (plan.down * plan.rows);
   self->params.n[0] = prepare->outputs[0].dims.d[0] * across * down;
+  blocks *= plan.across * plan.down <= 4 ? 4 : 2;
   if (!infer_cuda_kernel_add(self, prepare, source, "stem",
                              (InferCudaSize){infer_cuda_blocks(self->params.n[0], 1, blocks), 1, 1},
-                             (InferCudaSize){(guint)(plan.across * plan.down * 32), 1, 1}, 0, error))
+                             (InferCudaSize){(guint)(plan.across * plan.down * 32), 1, 1}, 0,
+                             error))
     return FALSE;
   prepare->state = g_steal_pointer(&self);
   return TRUE;

@@ -170,7 +170,8 @@ compile(const char *source, GError **error)
 
   if (!g_file_get_contents(INFER_EMULATE_PREFIX, &prefix, NULL, error))
     return NULL;
-  stem = g_strdup_printf("%s/infer-emulate-%d-%u", keep ? keep : g_get_tmp_dir(), getpid(), number++);
+  stem =
+      g_strdup_printf("%s/infer-emulate-%d-%u", keep ? keep : g_get_tmp_dir(), getpid(), number++);
   in = g_strconcat(stem, ".cpp", NULL);
   out = g_strconcat(stem, ".so", NULL);
   raw = g_strconcat(stem, ".cu", NULL);
@@ -180,14 +181,15 @@ compile(const char *source, GError **error)
     const char *name = strchr(at, ')') + 1;
     gsize n = strcspn(name, "(");
     g_autofree char *symbol = g_strstrip(g_strndup(name, n));
-    g_string_append_printf(all, "\nextern \"C\" void emu_%s(void *p) { %s(*(Params *)p); }\n", symbol,
-                           symbol);
+    g_string_append_printf(all, "\nextern \"C\" void emu_%s(void *p) { %s(*(Params *)p); }\n",
+                           symbol, symbol);
   }
   if (!g_file_set_contents(in, all->str, -1, error) ||
       (keep && !g_file_set_contents(raw, source, -1, error)))
     return NULL;
-  const char *const argv[] = {"c++", "-x",      "c++", "-std=c++17", "-O0", "-w", "-fPIC",
-                              "-shared", "-fno-strict-aliasing", "-o",  out,  in,  NULL};
+  const char *const argv[] = {"c++", "-x",    "c++",     "-std=c++17",           "-O0",
+                              "-w",  "-fPIC", "-shared", "-fno-strict-aliasing", "-o",
+                              out,   in,      NULL};
   if (!g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, &err, &status,
                     error))
     return NULL;

@@ -29,6 +29,15 @@ typedef Value<X_T>::type S;
 constexpr bool IS_ARG = KIND == ARG_MAX || KIND == ARG_MIN;
 constexpr bool HAS_PAIR = KIND == LOG_SUM_EXP || KIND == MOMENTS;
 
+/* Roots and logarithms are of real numbers, also in code that integers never come to. */
+template <class T> struct RootOf {
+  typedef double type;
+};
+template <> struct RootOf<float> {
+  typedef float type;
+};
+typedef RootOf<ACC>::type R;
+
 /* @a: sum or extreme; @b: the largest, or the sum of squares; @at: where the extreme is. */
 struct State {
   ACC a;
@@ -80,9 +89,9 @@ INLINE void merge(State &s, const State &t)
       s.a += t.a;
     } else {
       s.a = (s.b == most ? s.a : s.b == infinity(true) && s.a == s.a ? (ACC)0
-                                                           : s.a * op_Exp(s.b - most)) +
+                                                           : s.a * (ACC)op_Exp((R)(s.b - most))) +
             (t.b == most ? t.a : t.b == infinity(true) && t.a == t.a ? (ACC)0
-                                                           : t.a * op_Exp(t.b - most));
+                                                           : t.a * (ACC)op_Exp((R)(t.b - most)));
       s.b = most;
     }
   } else {
@@ -114,10 +123,10 @@ INLINE void add(State &s, S x, ACC shift, idx at)
     s.a += POWER == 1 ? w : POWER == 2 ? v * v : (ACC)pow((double)w, (double)POWER);
   } else if constexpr (KIND == LOG_SUM_EXP) {
     if (v > s.b) {
-      s.a = (s.b == infinity(true) ? (s.a != s.a ? s.a : (ACC)0) : s.a * op_Exp(s.b - v)) + 1;
+      s.a = (s.b == infinity(true) ? (s.a != s.a ? s.a : (ACC)0) : s.a * (ACC)op_Exp((R)(s.b - v))) + 1;
       s.b = v;
     } else if (v != infinity(true)) {
-      s.a += v == s.b ? (ACC)1 : op_Exp(v - s.b);
+      s.a += v == s.b ? (ACC)1 : (ACC)op_Exp((R)(v - s.b));
     }
   } else if constexpr (KIND == MOMENTS) {
     const ACC d = v - shift;
@@ -226,13 +235,13 @@ INLINE void collect(const X_T *x, idx from, idx to, const ACC (&shift)[VEC], Sta
 INLINE ACC finish(const State &s)
 {
   if constexpr (KIND == MEAN)
-    return s.a / (ACC)COUNT;
+    return s.a / (ACC)(COUNT > 0 || Real<ACC>::yes ? COUNT : 1);
   else if constexpr (KIND == L2)
-    return op_Sqrt(s.a);
+    return (ACC)op_Sqrt((R)s.a);
   else if constexpr (KIND == LOG_SUM)
-    return op_Log(s.a);
+    return (ACC)op_Log((R)s.a);
   else if constexpr (KIND == LOG_SUM_EXP)
-    return s.b == infinity(true) ? op_Log(s.a) : s.b + op_Log(s.a);
+    return s.b == infinity(true) ? (ACC)op_Log((R)s.a) : s.b + (ACC)op_Log((R)s.a);
   else if constexpr (KIND == LP)
     return POWER == 1   ? s.a
            : POWER == 2 ? (ACC)sqrt((double)s.a)

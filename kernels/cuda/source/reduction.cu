@@ -8,19 +8,19 @@ INLINE void give(const Params &p, idx column, const State (&s)[VEC])
   constexpr idx strides[KEPT] = KEPT_Y;
   constexpr int axes[KEPT] = KEPT_AXES;
   idx at[KEPT], logical[RANK] = {0};
-  typedef Value<OUT_A>::type R;
+  typedef Value<OUT_A>::type A;
   unravel(column, at);
 #pragma unroll
   for (int k = 0; k < KEPT; k++)
     logical[axes[k]] = at[k];
   const idx o = kept_offset(at, strides);
-  R a[VEC];
+  A a[VEC];
 #pragma unroll
   for (int v = 0; v < VEC; v++) {
     if constexpr (IS_ARG)
-      a[v] = (R)s[v].at;
+      a[v] = (A)s[v].at;
     else
-      a[v] = (R)finish(s[v]);
+      a[v] = (A)finish(s[v]);
   }
   OUT_V r[VEC];
   chain<VEC>(p, o, logical, a, r);

@@ -29,6 +29,8 @@ constexpr int PER = (IN_C * ROWS * WORDS + THREADS - 1) / THREADS;
 constexpr int CHUNKS = (NT * 2 + 3) / 4;
 constexpr int PAIRS = WIDE_W / 2;
 constexpr int LANE_C = 2 * NT;
+/* Enough warps to hide what each waits for. */
+constexpr int BLOCKS = THREADS <= 128 ? 4 : 2;
 constexpr int EV = LANE_C % 8 == 0 ? 8 : LANE_C % 4 == 0 ? 4 : 2;
 
 #ifdef EMULATED
@@ -40,9 +42,9 @@ INLINE void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2])
 INLINE void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2])
 {
 #if HALF
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
 #else
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
 #endif
                "{%8,%9}, {%0,%1,%2,%3};"
                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
@@ -137,7 +139,7 @@ INLINE void finish(const Params &p, int n, int y, int x, float (&v)[LANE_C])
   }
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) stem(const Params p)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) stem(const Params p)
 {
   __shared__ uint4 weights[STEPS * CHUNKS * 32];
   __shared__ unsigned rows[COPIES * COPY + 8];
