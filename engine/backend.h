@@ -13,7 +13,7 @@ G_BEGIN_DECLS
  * infer_backend_get(); the public functions of the engine validate everything before they call it.
  */
 
-#define INFER_BACKEND_ABI 2
+#define INFER_BACKEND_ABI 3
 
 /** A device that was opened; a backend puts this first in a structure of its own. */
 typedef struct _InferDevice InferDevice;
@@ -28,6 +28,7 @@ struct _InferDevice {
   char *key;  /* what packed weights and tactics depend on: instruction set, library versions,
                  threads; a plan with another key packs again */
   guint threads;
+  gsize cache_size; /* bytes of the last cache before the memory; 0 where it need not be cold */
 };
 
 /**
@@ -36,8 +37,7 @@ struct _InferDevice {
  * @dims: constant dimensions, logical order
  * @strides: in elements, per logical dimension
  * @value: (nullable): contents where they are constant, row-major
- * @alignment: bytes that its address is a multiple of, at most 64; not known, 0, while
- *   InferImpl.strided is asked
+ * @alignment: bytes that its address is a multiple of, at most 64
  *
  * A lowered operand of a step that is being prepared.
  */
@@ -103,11 +103,13 @@ INFER_API const void *infer_prepare_pack(InferPrepare *prepare, guint input, gco
  * @level: 0..5, how much time tuning may take: 0 only what is tried without measuring, 3 what
  *   usually wins, 5 everything
  * @deterministic: only tactics that give the same bits in every run
+ * @tf32: products of floats may round their factors to TF32
  * @max_workspace: tactics that need more bytes are not wanted
  */
 typedef struct {
   guint level;
   gboolean deterministic;
+  gboolean tf32;
   gsize max_workspace;
 } InferTacticArgs;
 
@@ -226,6 +228,9 @@ struct _InferBackend {
   gboolean (*preprocess)(InferStream *stream, const InferFrame *frames, guint n_frames,
                          const InferPreprocess *pre, const InferImageTarget *target,
                          GError **error);
+
+  /* The stream as plugins know it: a CUstream; NULL where there is none. */
+  gpointer (*stream_native)(InferStream *stream);
 };
 
 /** infer_frame_place: Returns: where a frame lies in an image of @width x @height. */

@@ -2,8 +2,9 @@
 #include <infer/builder.h>
 #include <infer/context.h>
 #include "plan.h"
+#include "precision.h"
 #include "tail.h"
-#include "timing-cache.h"
+#include "tuner.h"
 #include "passes/passes.h"
 
 #include <string.h>
@@ -19,6 +20,11 @@ struct _InferBuilder {
   guint max_batch;
   gboolean verify;
   gboolean fusion;
+  InferPrecisions precisions;
+  guint level;
+  guint64 time_budget;
+  gsize workspace_limit;
+  gboolean deterministic;
   char *timing_cache;
   GArray *profiles; /* Profile */
   InferProgressFunc progress;
@@ -48,6 +54,8 @@ infer_builder_init(InferBuilder *self)
   self->max_batch = 1;
   self->verify = TRUE;
   self->fusion = TRUE;
+  self->precisions = INFER_PRECISION_TF32;
+  self->level = 3;
 }
 
 static void
@@ -103,6 +111,36 @@ void
 infer_builder_set_fusion(InferBuilder *self, gboolean fusion)
 {
   self->fusion = fusion;
+}
+
+void
+infer_builder_set_precisions(InferBuilder *self, InferPrecisions precisions)
+{
+  self->precisions = precisions;
+}
+
+void
+infer_builder_set_optimization_level(InferBuilder *self, guint level)
+{
+  self->level = MIN(level, 5);
+}
+
+void
+infer_builder_set_time_budget(InferBuilder *self, guint64 nanoseconds)
+{
+  self->time_budget = nanoseconds;
+}
+
+void
+infer_builder_set_workspace_limit(InferBuilder *self, gsize bytes)
+{
+  self->workspace_limit = bytes;
+}
+
+void
+infer_builder_set_deterministic(InferBuilder *self, gboolean deterministic)
+{
+  self->deterministic = deterministic;
 }
 
 void
@@ -239,21 +277,118 @@ lower(InferBuilder *self, InferNetwork *network, InferDevice *device, const char
                  : NULL;
 }
 
+/* --- what was asked of single layers --- */
+
+static gboolean
+has_layer(InferNetwork *network, const char *name)
+{
+  for (guint i = 0; i < infer_network_get_n_nodes(network); i++)
+    if (g_str_equal(infer_network_get_node(network, i)->name, name))
+      return TRUE;
+  return FALSE;
+}
+
+/* Passes make new nodes in place of old ones, under their names. */
+static void
+keep_constraints(InferNetwork *source, InferNetwork *network, GPtrArray *notes)
+{
+  for (guint i = 0; i < infer_network_get_n_nodes(source); i++) {
+    const InferNode *wanted = infer_network_get_node(source, i);
+
+    if (wanted->precision == INFER_TYPE_UNDEFINED && !wanted->on_host)
+      continue;
+    for (guint k = 0; k < infer_network_get_n_nodes(network); k++) {
+      InferNode *node = infer_network_get_node(network, k);
+      if (!g_str_equal(node->name, wanted->name))
+        continue;
+      node->precision = wanted->precision;
+      node->on_host = wanted->on_host;
+    }
+    if (!has_layer(network, wanted->name))
+      g_ptr_array_add(notes, g_strdup_printf("layer '%s' was folded into others, and what was "
+                                             "asked of it has no effect",
+                                             wanted->name));
+  }
+}
+
+/* Layers that the device has nothing for. */
+static void
+note_host_layers(const InferEngine *engine, GPtrArray *notes)
+{
+  if (engine->device->backend->host_memory)
+    return;
+  for (guint i = 0; i < engine->program->steps->len; i++) {
+    const InferStep *step = engine->program->steps->pdata[i];
+    if (step->impl && step->impl->on_host)
+      g_ptr_array_add(notes, g_strdup_printf("layer '%s' (%s) runs on the host: device %s has no "
+                                             "implementation for it",
+                                             step->name, step->nodes[step->anchor]->op->name,
+                                             engine->device->name));
+  }
+}
+
+static InferType
+wanted_type(const InferBuilder *self)
+{
+  return self->precisions & INFER_PRECISION_FP16   ? INFER_TYPE_FLOAT16
+         : self->precisions & INFER_PRECISION_BF16 ? INFER_TYPE_BFLOAT16
+                                                   : INFER_TYPE_FLOAT;
+}
+
+static gboolean
+asks_precision(InferNetwork *network)
+{
+  for (guint i = 0; i < infer_network_get_n_nodes(network); i++)
+    if (infer_network_get_node(network, i)->precision != INFER_TYPE_UNDEFINED)
+      return TRUE;
+  return FALSE;
+}
+
+static InferNetwork *
+optimize(InferBuilder *self, InferNetwork *source, InferDevice *device, GPtrArray *notes,
+         GCancellable *cancellable, GError **error)
+{
+  g_autoptr(InferNetwork) network = infer_network_copy(source);
+
+  if (!fix_symbols(self, network, error) || !infer_passes_run(network, cancellable, error))
+    return NULL;
+  keep_constraints(source, network, notes);
+  if (!report(self, "fusion", 0.1, cancellable, error) ||
+      (self->fusion && !infer_join_siblings(network, device, error)))
+    return NULL;
+  if (wanted_type(self) == INFER_TYPE_FLOAT && !asks_precision(network))
+    return g_steal_pointer(&network);
+  return infer_assign_precision(network, device, wanted_type(self), notes, error);
+}
+
+static void
+keep_notes(InferEngine *engine, GPtrArray *notes)
+{
+  note_host_layers(engine, notes);
+  g_ptr_array_add(notes, NULL);
+  g_ptr_array_unref(engine->notes);
+  engine->notes = g_ptr_array_ref(notes);
+  for (guint i = 0; notes->pdata[i]; i++)
+    g_info("%s", (const char *)notes->pdata[i]);
+}
+
 static InferEngine *
 make_engine(InferBuilder *self, InferNetwork *source_network, const char *source,
             GCancellable *cancellable, GError **error)
 {
   g_autoptr(InferDevice) device = infer_device_open(self->device, self->threads, error);
+  g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
   g_autoptr(InferNetwork) network = NULL;
+  InferEngine *engine;
 
   if (!device || !check_network(source_network, error) ||
       !report(self, "passes", 0, cancellable, error))
     return NULL;
-  network = infer_network_copy(source_network);
-  if (!fix_symbols(self, network, error) || !infer_passes_run(network, cancellable, error) ||
-      !report(self, "fusion", 0.1, cancellable, error))
-    return NULL;
-  return lower(self, network, device, source, error);
+  network = optimize(self, source_network, device, notes, cancellable, error);
+  engine = network ? lower(self, network, device, source, error) : NULL;
+  if (engine)
+    keep_notes(engine, notes);
+  return engine;
 }
 
 static gboolean
@@ -308,12 +443,28 @@ time_batch(InferEngine *engine, InferContext *context, InferTimingCache *cache, 
   return TRUE;
 }
 
+static gboolean
+tune(InferBuilder *self, InferEngine *engine, InferTimingCache *cache, GCancellable *cancellable,
+     GError **error)
+{
+  const InferTuneOptions options = {
+      .args = {.level = self->level,
+               .deterministic = self->deterministic,
+               .tf32 = (self->precisions & INFER_PRECISION_TF32) != 0,
+               .max_workspace = self->workspace_limit ? self->workspace_limit : G_MAXSIZE},
+      .budget = self->time_budget,
+  };
+
+  return report(self, "tune", 0.15, cancellable, error) &&
+         infer_tune(engine, &options, cache, cancellable, error);
+}
+
 /* Prepares the sizes that are worth having in the plan, which packs their weights. */
 static gboolean
-prepare_sizes(InferBuilder *self, InferEngine *engine, GCancellable *cancellable, GError **error)
+prepare_sizes(InferBuilder *self, InferEngine *engine, InferTimingCache *cache,
+              GCancellable *cancellable, GError **error)
 {
   g_autoptr(InferContext) context = infer_context_new(engine, error);
-  g_autoptr(InferTimingCache) cache = infer_timing_cache_open(self->timing_cache);
   g_autofree char *name = infer_plan_fingerprint(engine);
   guint n = 0;
 
@@ -321,7 +472,7 @@ prepare_sizes(InferBuilder *self, InferEngine *engine, GCancellable *cancellable
     return FALSE;
   for (guint size = 1; size; size = infer_engine_next_size(engine, size)) {
     if (!time_batch(engine, context, cache, name, size, error) ||
-        !report(self, "prepare", 0.2 + 0.4 * ++n / (1 + g_bit_storage(engine->max_batch)),
+        !report(self, "prepare", 0.5 + 0.2 * ++n / (1 + g_bit_storage(engine->max_batch)),
                 cancellable, error))
       return FALSE;
   }
@@ -333,10 +484,12 @@ infer_builder_build(InferBuilder *self, InferNetwork *network, const char *sourc
                     GCancellable *cancellable, GError **error)
 {
   g_autoptr(InferEngine) engine = make_engine(self, network, source, cancellable, error);
+  g_autoptr(InferTimingCache) cache = engine ? infer_timing_cache_open(self->timing_cache) : NULL;
 
-  if (!engine || !prepare_sizes(self, engine, cancellable, error))
+  if (!engine || !tune(self, engine, cache, cancellable, error) ||
+      !prepare_sizes(self, engine, cache, cancellable, error))
     return NULL;
-  if (self->verify && (!report(self, "verify", 0.6, cancellable, error) ||
+  if (self->verify && (!report(self, "verify", 0.7, cancellable, error) ||
                        !infer_verify(engine, cancellable, error)))
     return NULL;
   if (!report(self, "done", 1, cancellable, error))

@@ -697,8 +697,9 @@ infer_context_get_step_time(InferContext *self, guint index, InferStepTime *time
     return FALSE;
   step = steps->pdata[index];
   time->name = step->name;
-  time->implementation =
-      step->impl && !(self->current && self->current->skipped[index]) ? step->impl->name : "view";
+  time->implementation = !step->impl || (self->current && self->current->skipped[index]) ? "view"
+                         : self->current ? self->current->impls[index]->name
+                                         : step->impl->name;
   time->nanoseconds = self->times[index];
   return TRUE;
 }

@@ -26,6 +26,7 @@ struct _InferEngine {
   guint max_batch;
   GArray *bindings; /* InferBinding */
   GArray *timings;  /* InferTiming */
+  GPtrArray *notes; /* sentences, then NULL */
 };
 
 /** Takes the program and the tail; finds the bindings. @outputs are the names of the outputs of

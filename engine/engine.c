@@ -12,6 +12,8 @@ infer_engine_init(InferEngine *self)
   self->packs = infer_packs_new();
   self->bindings = g_array_new(FALSE, TRUE, sizeof(InferBinding));
   self->timings = g_array_new(FALSE, TRUE, sizeof(InferTiming));
+  self->notes = g_ptr_array_new_with_free_func(g_free);
+  g_ptr_array_add(self->notes, NULL);
 }
 
 static void
@@ -27,6 +29,7 @@ infer_engine_finalize(GObject *object)
   g_clear_object(&self->info);
   g_array_unref(self->bindings);
   g_array_unref(self->timings);
+  g_ptr_array_unref(self->notes);
   g_free(self->source);
   G_OBJECT_CLASS(infer_engine_parent_class)->finalize(object);
 }
@@ -189,6 +192,12 @@ infer_engine_find_binding(InferEngine *self, const char *name)
       return binding;
   }
   return NULL;
+}
+
+const char *const *
+infer_engine_get_notes(InferEngine *self)
+{
+  return (const char *const *)self->notes->pdata;
 }
 
 InferModelInfo *

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "program-private.h"
+#include "plugin-private.h"
 
 #include <string.h>
 
@@ -174,6 +175,19 @@ common_order(Lowering *self, const InferStep *step, const InferLayout *layouts)
   return best ? *best : infer_order_row_major(rank);
 }
 
+/* What has no reference cannot fall back on it. */
+static gboolean
+check_runs(Lowering *self, const InferStep *step, GError **error)
+{
+  const InferNode *node = step->impl == &infer_impl_reference ? infer_step_find_opaque(step) : NULL;
+
+  return !node ||
+         infer_op_error(node, error, INFER_ERROR_UNSUPPORTED,
+                        "the plugin has no implementation for device '%s' with these types, and no "
+                        "reference evaluation; load the library that brings one",
+                        self->device->name);
+}
+
 static gboolean
 lower_step(Lowering *self, InferStep *step, GError **error)
 {
@@ -182,6 +196,8 @@ lower_step(Lowering *self, InferStep *step, GError **error)
   InferOrder common;
 
   step->impl = infer_step_choose(self->device, step, inputs, outputs);
+  if (!check_runs(self, step, error))
+    return FALSE;
   common = common_order(self, step, inputs);
   for (guint i = 0; i < step->n_inputs; i++) {
     gint rank = step->inputs[i]->dims.n;
@@ -262,8 +278,8 @@ lower_all(Lowering *self, GPtrArray *cut, GError **error)
   return TRUE;
 }
 
-static gboolean
-join_siblings(InferNetwork *network, InferDevice *device, GError **error)
+gboolean
+infer_join_siblings(InferNetwork *network, InferDevice *device, GError **error)
 {
   for (guint round = 0; round < MAX_ROUNDS; round++) {
     gint n = infer_pass_horizontal(network, device, error);
@@ -292,7 +308,7 @@ infer_lower(InferNetwork *network, InferDevice *device, gboolean fuse, GError **
   InferProgram *program = NULL;
   guint n;
 
-  if (!check_ranks(network, error) || (fuse && !join_siblings(network, device, error)))
+  if (!check_ranks(network, error))
     return NULL;
   cut = infer_pass_fusion(network, device, fuse, error);
   g_ptr_array_set_free_func(cut, free_step_or_null);

@@ -86,6 +86,8 @@ infer_network_copy(InferNetwork *self)
       twin->outputs[j] = copy->tensors->pdata[node->outputs[j]->index];
       twin->outputs[j]->producer = twin;
     }
+    twin->precision = node->precision;
+    twin->on_host = node->on_host;
     g_ptr_array_add(copy->nodes, twin);
   }
   for (guint i = 0; i < self->inputs->len; i++)

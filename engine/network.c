@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "network-private.h"
+#include "plugin-private.h"
 
 #include <string.h>
 
@@ -275,9 +276,19 @@ infer_network_add_node(InferNetwork *self, const char *op_name, const char *name
   if (!name)
     name = made_up = g_strdup_printf("%s_%u", op_name, ++self->counter);
   if (!op) {
-    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
-                "node '%s': the operator '%s' is not known", name, op_name);
+    g_autofree char *reason = infer_plugin_is_id(op_name)
+                                  ? infer_plugin_unknown(op_name, 0)
+                                  : g_strdup_printf("the operator '%s' is not known", op_name);
+    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED, "node '%s': %s", name, reason);
     return NULL;
+  }
+  if (infer_plugin_of(op)) {
+    GVariant *fields = infer_plugin_fields(infer_plugin_of(op), name, owned, error);
+
+    if (!fields)
+      return NULL;
+    g_clear_pointer(&owned, g_variant_unref);
+    owned = fields;
   }
   node = infer_node_new(self, op, name, owned, inputs, n_inputs, n_outputs);
   out = g_new0(InferOperand, n_outputs + 1);
@@ -496,7 +507,8 @@ infer_network_replace_output(InferNetwork *self, InferTensor *from, InferTensor 
 void
 infer_network_order_nodes(InferNetwork *self, InferNode *const *nodes)
 {
-  memcpy(self->nodes->pdata, nodes, self->nodes->len * sizeof *nodes);
+  if (self->nodes->len)
+    memcpy(self->nodes->pdata, nodes, self->nodes->len * sizeof *nodes);
 }
 
 gboolean

@@ -9,6 +9,35 @@ infer_node_get_op_name(const InferNode *node)
   return node->op->name;
 }
 
+gboolean
+infer_node_set_precision(InferNode *node, InferType type, GError **error)
+{
+  if (type != INFER_TYPE_UNDEFINED && type != INFER_TYPE_FLOAT && type != INFER_TYPE_FLOAT16 &&
+      type != INFER_TYPE_BFLOAT16)
+    return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
+                          "layers cannot be told to compute in %s; there are float, float16 and "
+                          "bfloat16",
+                          infer_type_name(type));
+  node->precision = type;
+  return TRUE;
+}
+
+gboolean
+infer_node_set_device(InferNode *node, const char *device, GError **error)
+{
+  if (device && !g_str_equal(device, "host"))
+    return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
+                          "a layer cannot be placed on '%s'; there is \"host\"", device);
+  node->on_host = device != NULL;
+  return TRUE;
+}
+
+guint
+infer_node_get_op_version(const InferNode *node)
+{
+  return node->op->version;
+}
+
 static GVariant *
 lookup(const InferNode *node, const char *name, const GVariantType *type)
 {
@@ -40,25 +69,39 @@ infer_node_get_string(const InferNode *node, const char *name, const char *fallb
 }
 
 static gconstpointer
-fixed_list(const InferNode *node, const char *name, const char *type, gsize *n)
+fixed_list(const InferNode *node, const char *name, const char *type, gsize size, gsize *n)
 {
   g_autoptr(GVariant) value = lookup(node, name, G_VARIANT_TYPE(type));
 
   *n = 0;
   /* The elements live in the dictionary's own bytes, which the node keeps. */
-  return value ? g_variant_get_fixed_array(value, n, 8) : NULL;
+  return value ? g_variant_get_fixed_array(value, n, size) : NULL;
 }
 
 const gint64 *
 infer_node_get_ints(const InferNode *node, const char *name, gsize *n)
 {
-  return fixed_list(node, name, "ax", n);
+  return fixed_list(node, name, "ax", 8, n);
 }
 
 const double *
 infer_node_get_floats(const InferNode *node, const char *name, gsize *n)
 {
-  return fixed_list(node, name, "ad", n);
+  return fixed_list(node, name, "ad", 8, n);
+}
+
+const guint8 *
+infer_node_get_bytes(const InferNode *node, const char *name, gsize *n)
+{
+  return fixed_list(node, name, "ay", 1, n);
+}
+
+const char **
+infer_node_get_strings(const InferNode *node, const char *name)
+{
+  g_autoptr(GVariant) value = lookup(node, name, G_VARIANT_TYPE_STRING_ARRAY);
+
+  return value ? g_variant_get_strv(value, NULL) : NULL;
 }
 
 gboolean

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "op.h"
+#include "plugin-private.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +32,11 @@ load_table(void)
 const InferOp *
 infer_op_find(const char *name)
 {
+  const InferOp *op;
+
   load_table();
-  return g_hash_table_lookup(op_names, name);
+  op = g_hash_table_lookup(op_names, name);
+  return op || !strchr(name, '.') ? op : infer_plugin_op(name);
 }
 
 const InferOp *const *
@@ -56,6 +60,8 @@ kind_signature(char kind)
     return "ax";
   case 'F':
     return "ad";
+  case 'y':
+    return "ay";
   default:
     return "as";
   }

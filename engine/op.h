@@ -18,7 +18,8 @@ G_BEGIN_DECLS
 /**
  * InferAttrSpec:
  * @name: attribute
- * @kind: 'i' integer, 'f' float, 's' string, 'I' integers, 'F' floats, 'S' strings
+ * @kind: 'i' integer, 'f' float, 's' string, 'I' integers, 'F' floats, 'S' strings,
+ *   'y' bytes
  * @required: a node without it is refused
  */
 typedef struct {
@@ -78,10 +79,14 @@ typedef struct {
  * @INFER_OP_POINTWISE: element i of the output depends on element i of the inputs alone
  *   (with broadcasting), so that any layout does
  * @INFER_OP_VIEW: the output has the input's elements in row-major order (reshape and its kin)
+ * @INFER_OP_PLUGIN: it is an InferPlugin (plugin-private.h)
+ * @INFER_OP_OPAQUE: eval() only fails: there is no reference
  */
 typedef enum {
   INFER_OP_POINTWISE = 1 << 0,
   INFER_OP_VIEW = 1 << 1,
+  INFER_OP_PLUGIN = 1 << 8,
+  INFER_OP_OPAQUE = 1 << 9,
 } InferOpFlags;
 
 /** A count of inputs without a limit. */
@@ -106,7 +111,8 @@ struct _InferOp {
   gboolean (*eval)(const InferEvalArgs *args, GError **error);
 };
 
-/** infer_op_find: Returns: (nullable): the operator of that name. */
+/** infer_op_find: Returns: (nullable): the operator of that name; a plugin's is "namespace.Name",
+ * of the newest version that is registered, or "namespace.Name@version". */
 INFER_API const InferOp *infer_op_find(const char *name);
 /** infer_op_list: Returns: (transfer none): every operator, %NULL-terminated. */
 INFER_API const InferOp *const *infer_op_list(void);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "placement.h"
+#include "planner.h"
 
 #include <string.h>
 
@@ -183,8 +184,18 @@ is_aligned(const Placement *self, guint tensor)
   return self->device->backend->host_memory || bytes % 64 == 0;
 }
 
+/* Roots are aligned; a part is as far as its distance from its root. */
+static gsize
+alignment_of(const Placement *self, guint tensor)
+{
+  gsize bytes = infer_type_size(buffer_of(self, tensor)->type, self->shifts[tensor]);
+
+  return bytes == 0 ? INFER_MEMORY_ALIGNMENT : MIN(bytes & -bytes, INFER_MEMORY_ALIGNMENT);
+}
+
 static gboolean
-accepts_operand(const Placement *self, const InferPrepare *prepare, gboolean output, guint index)
+accepts_operand(const Placement *self, const InferImpl *impl, const InferPrepare *prepare,
+                gboolean output, guint index)
 {
   const InferStep *step = prepare->step;
   guint tensor = (output ? step->outputs[index] : step->inputs[index])->index;
@@ -193,7 +204,7 @@ accepts_operand(const Placement *self, const InferPrepare *prepare, gboolean out
     return TRUE;
   if (is_dense(self, tensor) && is_aligned(self, tensor))
     return TRUE;
-  return step->impl->strided && step->impl->strided(prepare, output, index);
+  return impl->strided && impl->strided(prepare, output, index);
 }
 
 /* Whether a step takes all its operands where they lie now. */
@@ -201,25 +212,25 @@ static gboolean
 accepts(const Placement *self, guint index)
 {
   const InferStep *step = self->prepared->program->steps->pdata[index];
+  const InferImpl *impl = self->prepared->impls[index];
   g_autofree InferBuffer *inputs = NULL;
   g_autofree InferBuffer *outputs = NULL;
   InferPrepare prepare = {.device = self->device, .step = step};
 
   if (infer_step_is_view(step) || self->prepared->skipped[index])
     return TRUE;
-  inputs = g_new(InferBuffer, step->n_inputs + 1);
-  outputs = g_new(InferBuffer, step->n_outputs + 1);
+  infer_prepared_operands(self->prepared, index, &inputs, &outputs);
   for (guint i = 0; i < step->n_inputs; i++)
-    inputs[i] = *buffer_of(self, step->inputs[i]->index);
+    inputs[i].alignment = alignment_of(self, step->inputs[i]->index);
   for (guint i = 0; i < step->n_outputs; i++)
-    outputs[i] = *buffer_of(self, step->outputs[i]->index);
+    outputs[i].alignment = alignment_of(self, step->outputs[i]->index);
   prepare.inputs = inputs;
   prepare.outputs = outputs;
   for (guint i = 0; i < step->n_inputs; i++)
-    if (!accepts_operand(self, &prepare, FALSE, i))
+    if (!accepts_operand(self, impl, &prepare, FALSE, i))
       return FALSE;
   for (guint i = 0; i < step->n_outputs; i++)
-    if (!accepts_operand(self, &prepare, TRUE, i))
+    if (!accepts_operand(self, impl, &prepare, TRUE, i))
       return FALSE;
   return TRUE;
 }
@@ -464,7 +475,7 @@ place_step(Placement *self, guint index, gboolean concat)
   if (try_parts(self, parts, 0, parts->len))
     return;
   self->prepared->skipped[index] = FALSE;
-  for (guint i = 0; step->impl->strided && i < parts->len; i++)
+  for (guint i = 0; self->prepared->impls[index]->strided && i < parts->len; i++)
     try_parts(self, parts, i, i + 1);
 }
 
@@ -535,6 +546,7 @@ infer_place_tensors(InferPrepared *prepared, InferDevice *device)
   for (guint i = 0; i < n; i++) {
     prepared->roots[i] = root_of(&self, i);
     prepared->shifts[i] = infer_type_size(prepared->buffers[i].type, self.shifts[i]);
+    prepared->buffers[i].alignment = alignment_of(&self, i);
     g_array_unref(self.touched[i]);
   }
   g_free(self.links);

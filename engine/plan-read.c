@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan.h"
+#include "plugin-private.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -275,6 +276,28 @@ get_tensors(Reader *self, GVariant *list, gboolean optional, guint *n, GError **
   return g_steal_pointer(&tensors);
 }
 
+static const InferOp *
+find_op(Reader *self, const char *node, const char *name, guint32 version, GError **error)
+{
+  gboolean plugin = infer_plugin_is_id(name);
+  g_autofree char *key = plugin ? g_strdup_printf("%s@%u", name, version) : g_strdup(name);
+  const InferOp *op = infer_op_find(key);
+
+  if (op && op->version == version)
+    return op;
+  if (plugin) {
+    g_autofree char *reason = infer_plugin_unknown(name, version);
+    g_set_error(error, INFER_ERROR, INFER_ERROR_VERSION, "plan '%s', node '%s': %s", self->source,
+                node, reason);
+  } else {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_VERSION,
+                "plan '%s', node '%s': operator %s of version %u is not in this version (%s), "
+                "which has %u; build the plan again from the model",
+                self->source, node, name, version, INFER_VERSION, op ? op->version : 0);
+  }
+  return NULL;
+}
+
 static gboolean
 read_node(Reader *self, GVariant *item, GError **error)
 {
@@ -289,14 +312,9 @@ read_node(Reader *self, GVariant *item, GError **error)
   const InferOp *op;
 
   g_variant_get(item, "(&s&su@a{sv}@ai@ai)", &name, &op_name, &version, &attrs, &in, &out);
-  op = infer_op_find(op_name);
-  if (!op || op->version != version) {
-    g_set_error(error, INFER_ERROR, INFER_ERROR_VERSION,
-                "plan '%s', node '%s': operator %s of version %u is not in this version (%s), "
-                "which has %u; build the plan again from the model",
-                self->source, name, op_name, version, INFER_VERSION, op ? op->version : 0);
+  op = find_op(self, name, op_name, version, error);
+  if (!op)
     return FALSE;
-  }
   inputs = get_tensors(self, in, TRUE, &n_in, error);
   outputs = inputs ? get_tensors(self, out, FALSE, &n_out, error) : NULL;
   if (!outputs)
@@ -344,7 +362,8 @@ find_impl(InferDevice *device, const InferNode *anchor, const char *name)
     return &infer_impl_reference;
   if (g_str_equal(name, infer_impl_reformat.name))
     return &infer_impl_reformat;
-  return infer_device_find_impl(device, anchor->op->name, name);
+  return infer_plugin_of(anchor->op) ? infer_plugin_find_impl(device, anchor->op, name)
+                                     : infer_device_find_impl(device, anchor->op->name, name);
 }
 
 static gboolean
@@ -372,15 +391,81 @@ read_steps(Reader *self, InferProgram *program, InferDevice *device, GError **er
     step->impl = find_impl(device, nodes[anchor], impl);
     if (!step->impl) {
       g_set_error(error, INFER_ERROR, INFER_ERROR_VERSION,
-                  "plan '%s', step '%s': device %s has no implementation '%s'; build the plan "
-                  "again on this machine",
-                  self->source, name, device->name, impl);
+                  "plan '%s', step '%s': device %s has no implementation '%s'; %s", self->source,
+                  name, device->name, impl,
+                  infer_plugin_of(nodes[anchor]->op)
+                      ? "load the plugin's library that brings it (--plugins, INFER_PLUGIN_PATH), "
+                        "or build the plan again"
+                      : "build the plan again on this machine");
       return FALSE;
     }
   }
   if (part && at != n_nodes)
     return damaged(self->source, error, "some nodes belong to no step");
   return part != NULL;
+}
+
+static gboolean
+read_choice(Reader *self, const InferStep *step, InferDevice *device, GVariant *item,
+            InferChoice *choice, GError **error)
+{
+  const char *impl, *tactic;
+
+  g_variant_get(item, "(&s&s)", &impl, &tactic);
+  choice->tactic = *tactic ? g_strdup(tactic) : NULL;
+  if (!*impl)
+    return TRUE;
+  choice->impl = step->impl ? find_impl(device, step->nodes[step->anchor], impl) : NULL;
+  return choice->impl ||
+         damaged(self->source, error, "step '%s' is tuned for '%s', which cannot run it",
+                 step->name, impl);
+}
+
+static gboolean
+read_tuning(Reader *self, InferProgram *program, InferDevice *device, GVariant *item,
+            GError **error)
+{
+  g_autoptr(GVariant) numbers = NULL;
+  g_autoptr(GVariant) list = NULL;
+  InferSymbolValues values = {{0}};
+  InferTuning *tuning;
+  const gint64 *numbers_data;
+  gsize n;
+
+  g_variant_get(item, "(@ax@a(ss))", &numbers, &list);
+  numbers_data = g_variant_get_fixed_array(numbers, &n, 8);
+  if (n > INFER_MAX_SYMBOLS || g_variant_n_children(list) != program->steps->len)
+    return damaged(self->source, error, "a tuning is for another network");
+  for (gsize i = 0; i < n; i++)
+    values.values[i] = numbers_data[i];
+  tuning = infer_tuning_new(&values, program->steps->len);
+  g_ptr_array_add(program->tunings, tuning);
+  for (guint i = 0; i < tuning->n; i++) {
+    g_autoptr(GVariant) choice = g_variant_get_child_value(list, i);
+    if (!read_choice(self, program->steps->pdata[i], device, choice, &tuning->choices[i], error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* Tactics mean something on the device and with the libraries that they were measured on. */
+static gboolean
+read_tunings(Reader *self, InferProgram *program, InferDevice *device, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "tunings", INFER_PLAN_TUNINGS, error);
+  const char *key = NULL;
+
+  if (!part)
+    return FALSE;
+  program->tunings = g_ptr_array_new_with_free_func(infer_tuning_free);
+  if (!g_variant_lookup(self->table, "device-key", "&s", &key) || !g_str_equal(key, device->key))
+    return TRUE;
+  for (gsize i = 0; i < g_variant_n_children(part); i++) {
+    g_autoptr(GVariant) item = g_variant_get_child_value(part, i);
+    if (!read_tuning(self, program, device, item, error))
+      return FALSE;
+  }
+  return TRUE;
 }
 
 static gboolean
@@ -538,7 +623,7 @@ read_engine(Reader *self, const char *device_name, guint threads, GError **error
   program->network = g_object_ref(self->network);
   program->orders = g_steal_pointer(&self->orders);
   program->steps = g_ptr_array_new_with_free_func(infer_step_free);
-  if (!read_steps(self, program, device, error))
+  if (!read_steps(self, program, device, error) || !read_tunings(self, program, device, error))
     return NULL;
   if (!infer_program_check(program, device, error)) {
     g_prefix_error(error, "plan '%s': ", self->source);

@@ -111,6 +111,31 @@ write_steps(const InferProgram *program)
   return g_variant_builder_end(&builder);
 }
 
+static GVariant *
+write_tunings(const InferProgram *program)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init(&builder, G_VARIANT_TYPE(INFER_PLAN_TUNINGS));
+  for (guint i = 0; program->tunings && i < program->tunings->len; i++) {
+    const InferTuning *tuning = program->tunings->pdata[i];
+    guint n = MIN(infer_network_get_n_symbols(program->network), INFER_MAX_SYMBOLS);
+
+    g_variant_builder_open(&builder, G_VARIANT_TYPE("(axa(ss))"));
+    g_variant_builder_add_value(
+        &builder, g_variant_new_fixed_array(G_VARIANT_TYPE_INT64, tuning->values.values, n, 8));
+    g_variant_builder_open(&builder, G_VARIANT_TYPE("a(ss)"));
+    for (guint k = 0; k < tuning->n; k++) {
+      const InferChoice *choice = &tuning->choices[k];
+      g_variant_builder_add(&builder, "(ss)", choice->impl ? choice->impl->name : "",
+                            choice->tactic ? choice->tactic : "");
+    }
+    g_variant_builder_close(&builder);
+    g_variant_builder_close(&builder);
+  }
+  return g_variant_builder_end(&builder);
+}
+
 static gint
 by_key(gconstpointer a, gconstpointer b)
 {
@@ -190,12 +215,14 @@ infer_plan_fingerprint(InferEngine *engine)
 {
   g_autoptr(GVariant) nodes = g_variant_ref_sink(write_nodes(engine->program->network));
   g_autoptr(GVariant) steps = g_variant_ref_sink(write_steps(engine->program));
+  g_autoptr(GVariant) tunings = g_variant_ref_sink(write_tunings(engine->program));
   XXH3_state_t *state = XXH3_createState();
   XXH128_hash_t hash;
 
   XXH3_128bits_reset(state);
   XXH3_128bits_update(state, g_variant_get_data(nodes), g_variant_get_size(nodes));
   XXH3_128bits_update(state, g_variant_get_data(steps), g_variant_get_size(steps));
+  XXH3_128bits_update(state, g_variant_get_data(tunings), g_variant_get_size(tunings));
   XXH3_128bits_update(state, engine->device->key, strlen(engine->device->key));
   for (guint i = 0; i < infer_network_get_n_tensors(engine->program->network); i++) {
     const InferTensor *tensor = infer_network_get_tensor(engine->program->network, i);
@@ -225,6 +252,7 @@ write_table(InferEngine *engine, Writer *writer)
                         write_tensors(writer, network, engine->program->orders));
   g_variant_builder_add(&builder, "{sv}", "nodes", write_nodes(network));
   g_variant_builder_add(&builder, "{sv}", "steps", write_steps(engine->program));
+  g_variant_builder_add(&builder, "{sv}", "tunings", write_tunings(engine->program));
   g_variant_builder_add(&builder, "{sv}", "inputs", write_bindings(network, TRUE));
   g_variant_builder_add(&builder, "{sv}", "outputs", write_bindings(network, FALSE));
   g_variant_builder_add(&builder, "{sv}", "output-names",

@@ -41,6 +41,9 @@ G_STATIC_ASSERT(sizeof(InferPlanHeader) == 64);
 #define INFER_PLAN_BLOBS "a(tt)"           /* offset in the data, size */
 #define INFER_PLAN_PACKS "a(uayi)"         /* tensor, key, blob */
 #define INFER_PLAN_TIMINGS "a(ut)"         /* batch, nanoseconds */
+/* Values of the symbols, then for each step an implementation, where it is not the step's own, and
+ * a tactic. */
+#define INFER_PLAN_TUNINGS "a(axa(ss))"
 #define INFER_PLAN_INDICES "au"
 /* A network in itself: symbols, tensors, nodes, inputs, outputs. */
 #define INFER_PLAN_TAIL "a{sv}"

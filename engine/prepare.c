@@ -172,6 +172,7 @@ set_buffer(InferPrepared *self, const InferTensor *tensor, const InferOperand *o
   buffer->type = operand->type;
   buffer->dims = operand->dims;
   buffer->value = operand->value;
+  buffer->alignment = INFER_MEMORY_ALIGNMENT;
   infer_order_strides(order, &buffer->dims, buffer->strides);
   return TRUE;
 }
@@ -232,16 +233,40 @@ infer_concrete(InferPrepared *self, const InferSymbolValues *values, GError **er
 
 /* --- steps --- */
 
-/* A part of another tensor starts anywhere in it. */
-static InferBuffer
-step_buffer(const InferPrepared *self, guint tensor)
+void
+infer_prepared_operands(const InferPrepared *self, guint index, InferBuffer **inputs,
+                        InferBuffer **outputs)
 {
-  InferBuffer buffer = self->buffers[tensor];
-  gsize shift = self->shifts[tensor];
+  const InferStep *step = self->program->steps->pdata[index];
 
-  buffer.alignment =
-      shift == 0 ? INFER_MEMORY_ALIGNMENT : MIN(shift & -shift, INFER_MEMORY_ALIGNMENT);
-  return buffer;
+  *inputs = g_new0(InferBuffer, step->n_inputs + 1);
+  *outputs = g_new0(InferBuffer, step->n_outputs + 1);
+  for (guint i = 0; i < step->n_inputs; i++)
+    (*inputs)[i] = self->buffers[step->inputs[i]->index];
+  for (guint i = 0; i < step->n_outputs; i++)
+    (*outputs)[i] = self->buffers[step->outputs[i]->index];
+}
+
+/* A tactic that was measured at other shapes need not take these; then the implementation chooses,
+ * except where all shapes have to use one tactic. */
+static gboolean
+prepare_tactic(InferPrepared *self, guint index, InferPrepare *prepare, GError **error)
+{
+  const InferImpl *impl = self->impls[index];
+  g_autoptr(GError) failure = NULL;
+
+  prepare->tactic = self->tuning ? self->tuning->choices[index].tactic : NULL;
+  if (impl->prepare(prepare, &failure))
+    return TRUE;
+  if (!prepare->tactic || self->backend->exact_rows) {
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return FALSE;
+  }
+  g_info("step '%s' (%s): tactic '%s' is not taken: %s", prepare->step->name, impl->name,
+         prepare->tactic, failure->message);
+  prepare->tactic = NULL;
+  prepare->workspace = 0;
+  return impl->prepare(prepare, error);
 }
 
 static gboolean
@@ -249,24 +274,35 @@ prepare_step(InferPrepared *self, guint index, InferDevice *device, InferPacks *
              GError **error)
 {
   const InferStep *step = self->program->steps->pdata[index];
-  g_autofree InferBuffer *inputs = g_new0(InferBuffer, step->n_inputs + 1);
-  g_autofree InferBuffer *outputs = g_new0(InferBuffer, step->n_outputs + 1);
-  InferPrepare prepare = {
-      .device = device, .step = step, .inputs = inputs, .outputs = outputs, .packer = packs};
+  g_autofree InferBuffer *inputs = NULL;
+  g_autofree InferBuffer *outputs = NULL;
+  InferPrepare prepare = {.device = device, .step = step, .packer = packs};
 
   if (infer_step_is_view(step) || self->skipped[index])
     return TRUE;
-  for (guint i = 0; i < step->n_inputs; i++)
-    inputs[i] = step_buffer(self, step->inputs[i]->index);
-  for (guint i = 0; i < step->n_outputs; i++)
-    outputs[i] = step_buffer(self, step->outputs[i]->index);
-  if (!step->impl->prepare(&prepare, error)) {
-    g_prefix_error(error, "step '%s' (%s): ", step->name, step->impl->name);
+  infer_prepared_operands(self, index, &inputs, &outputs);
+  prepare.inputs = inputs;
+  prepare.outputs = outputs;
+  if (!prepare_tactic(self, index, &prepare, error)) {
+    g_prefix_error(error, "step '%s' (%s): ", step->name, self->impls[index]->name);
     return FALSE;
   }
   self->states[index] = prepare.state;
   self->workspace_sizes[index] = prepare.workspace;
   return TRUE;
+}
+
+static void
+choose_impls(InferPrepared *self, const InferSymbolValues *values)
+{
+  const InferTuning *tuning = infer_program_find_tuning(self->program, values);
+
+  self->tuning = tuning;
+  self->impls = g_new0(const InferImpl *, self->n_steps + 1);
+  for (guint i = 0; i < self->n_steps; i++) {
+    const InferStep *step = self->program->steps->pdata[i];
+    self->impls[i] = tuning && tuning->choices[i].impl ? tuning->choices[i].impl : step->impl;
+  }
 }
 
 /* --- memory --- */
@@ -399,7 +435,7 @@ infer_prepared_can_capture(const InferPrepared *self)
 {
   for (guint s = 0; s < self->n_steps; s++) {
     const InferStep *step = self->program->steps->pdata[s];
-    if (!infer_step_is_view(step) && !self->skipped[s] && step->impl->on_host)
+    if (!infer_step_is_view(step) && !self->skipped[s] && self->impls[s]->on_host)
       return FALSE;
   }
   return self->backend->capture_begin != NULL;
@@ -414,8 +450,8 @@ infer_prepared_run_step(const InferPrepared *self, guint index, guint8 *base, In
 
   if (infer_step_is_view(step) || self->skipped[index])
     return TRUE;
-  return step->impl->run(self->states[index], stream, list, list + step->n_inputs,
-                         base + self->workspaces[index], error);
+  return self->impls[index]->run(self->states[index], stream, list, list + step->n_inputs,
+                                 base + self->workspaces[index], error);
 }
 
 InferPrepared *
@@ -439,6 +475,7 @@ infer_prepared_new(const InferProgram *program, InferDevice *device, InferPacks 
   self->workspaces = g_new0(gsize, self->n_steps + 1);
   self->workspace_sizes = g_new0(gsize, self->n_steps + 1);
   self->step_pointers = g_new0(guint, self->n_steps + 1);
+  choose_impls(self, values);
   ok = infer_concrete(self, values, error);
   if (ok)
     infer_place_tensors(self, device);
@@ -458,11 +495,10 @@ infer_prepared_free(gpointer data)
   InferPrepared *self = data;
 
   forget_graph(self);
-  for (guint i = 0; i < self->n_steps; i++) {
-    const InferStep *step = self->program->steps->pdata[i];
-    if (self->states[i] && step->impl->release)
-      step->impl->release(self->states[i]);
-  }
+  for (guint i = 0; i < self->n_steps; i++)
+    if (self->states[i] && self->impls[i]->release)
+      self->impls[i]->release(self->states[i]);
+  g_free(self->impls);
   g_free(self->buffers);
   g_free(self->roots);
   g_free(self->shifts);

@@ -38,6 +38,26 @@ typedef struct {
   gint64 values[INFER_MAX_SYMBOLS];
 } InferSymbolValues;
 
+/** What runs a step: another implementation than the step's own that wants the same layouts, or
+ * %NULL, and one of its tactics, or %NULL. */
+typedef struct {
+  const InferImpl *impl;
+  char *tactic;
+} InferChoice;
+
+/** The best choice for each step when symbols have certain values. */
+typedef struct {
+  InferSymbolValues values;
+  guint n;
+  InferChoice *choices;
+} InferTuning;
+
+InferTuning *infer_tuning_new(const InferSymbolValues *values, guint n_steps);
+void infer_tuning_free(gpointer tuning);
+/** Returns: (nullable): the tuning whose shapes are the nearest to @values. */
+const InferTuning *infer_program_find_tuning(const InferProgram *program,
+                                             const InferSymbolValues *values);
+
 /**
  * infer_network_shapes:
  * @operands: (out): room for every tensor of the network, by index
@@ -58,6 +78,8 @@ gboolean infer_network_shapes(InferNetwork *network, const InferSymbolValues *va
  * @memory_size: bytes of memory that a context needs
  * @io_size: bytes of it at the start that are inputs and outputs
  * @tensors_size: bytes of all tensors without sharing, to compare
+ * @impls: per step: what runs it; %NULL for a view
+ * @tuning: (nullable): tactics of the steps
  * @states: per step
  * @workspaces: per step: offset of its workspace
  * @pointers: one list for each step: its inputs, then its outputs
@@ -81,6 +103,8 @@ typedef struct {
   gsize memory_size;
   gsize io_size;
   gsize tensors_size;
+  const InferImpl **impls;
+  const InferTuning *tuning;
   gpointer *states;
   gsize *workspace_sizes;
   gsize *workspaces;
@@ -115,6 +139,10 @@ infer_prepared_data(const InferPrepared *prepared, const InferTensor *tensor, gu
 
 /** Bytes of a tensor in memory. */
 gsize infer_buffer_size(const InferBuffer *buffer);
+
+/** The operands of a step: arrays to free. */
+void infer_prepared_operands(const InferPrepared *prepared, guint index, InferBuffer **inputs,
+                             InferBuffer **outputs);
 
 /** Whether the steps may be captured. */
 gboolean infer_prepared_can_capture(const InferPrepared *prepared);

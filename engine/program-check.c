@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan.h"
+#include "plugin-private.h"
 
 #include <string.h>
 
@@ -92,14 +93,14 @@ varies(const InferTensor *tensor)
 }
 
 static gboolean
-check_layouts(const InferProgram *program, const InferStep *step, InferDevice *device,
-              GError **error)
+check_layouts(const InferProgram *program, const InferStep *step, const InferImpl *impl,
+              InferDevice *device, GError **error)
 {
   g_autofree InferLayout *inputs = g_new0(InferLayout, step->n_inputs + 1);
   g_autofree InferLayout *outputs = g_new0(InferLayout, step->n_outputs + 1);
   InferOrder any = program->orders[step->outputs[0]->index];
 
-  if (!step->impl->supports(device, step, inputs, outputs))
+  if (!impl->supports(device, step, inputs, outputs))
     return refuse(step, error, "has an implementation that does not support it");
   for (guint i = 0; i < step->n_inputs; i++)
     if (inputs[i] == INFER_LAYOUT_ANY && varies(step->inputs[i]))
@@ -110,6 +111,24 @@ check_layouts(const InferProgram *program, const InferStep *step, InferDevice *d
   for (guint i = 0; i < step->n_outputs; i++)
     if (!fits(&program->orders[step->outputs[i]->index], outputs[i], step->outputs[i], &any))
       return refuse(step, error, "writes a tensor in the wrong layout");
+  return TRUE;
+}
+
+/* Another implementation that some shapes were tuned for has to fit as the step's own does. */
+static gboolean
+check_choices(const InferProgram *program, guint index, InferDevice *device, GError **error)
+{
+  const InferStep *step = program->steps->pdata[index];
+
+  for (guint i = 0; program->tunings && i < program->tunings->len; i++) {
+    const InferTuning *tuning = program->tunings->pdata[i];
+    const InferImpl *impl = tuning->choices[index].impl;
+
+    if (impl == &infer_impl_reformat)
+      return refuse(step, error, "is tuned for an implementation that does not support it");
+    if (impl && !check_layouts(program, step, impl, device, error))
+      return FALSE;
+  }
   return TRUE;
 }
 
@@ -127,9 +146,11 @@ check_step(const InferProgram *program, const InferStep *step, const InferUses *
   if (strcmp(op, "infer.Reformat") == 0 && step->n_nodes == 1 &&
       step->impl != &infer_impl_reference)
     return TRUE;
+  if (step->impl == &infer_impl_reference && infer_step_find_opaque(step))
+    return refuse(step, error, "has a plugin without a reference and no implementation of it");
   if (step->impl == &infer_impl_reformat)
     return refuse(step, error, "has an implementation that does not support it");
-  return check_layouts(program, step, device, error);
+  return check_layouts(program, step, step->impl, device, error);
 }
 
 /* What leaves is row-major memory of its own; what comes in is row-major. */
@@ -172,7 +193,8 @@ infer_program_check(const InferProgram *program, InferDevice *device, GError **e
   if (!check_bindings(program, error))
     return FALSE;
   for (guint i = 0; i < program->steps->len; i++)
-    if (!check_step(program, program->steps->pdata[i], uses, device, error))
+    if (!check_step(program, program->steps->pdata[i], uses, device, error) ||
+        !check_choices(program, i, device, error))
       return FALSE;
   return TRUE;
 }

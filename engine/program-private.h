@@ -32,6 +32,9 @@ GPtrArray *infer_pass_fusion(InferNetwork *network, InferDevice *device, gboolea
  *  Returns: the number of changes, -1 with @error. */
 gint infer_pass_horizontal(InferNetwork *network, InferDevice *device, GError **error);
 
+/** infer_join_siblings: infer_pass_horizontal() until nothing changes. */
+gboolean infer_join_siblings(InferNetwork *network, InferDevice *device, GError **error);
+
 /** infer_step_choose: the first implementation that supports the step; fills layouts, which have
  *  room for its operands. The reference is the last. */
 const InferImpl *infer_step_choose(InferDevice *device, const InferStep *step, InferLayout *inputs,

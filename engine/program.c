@@ -177,6 +177,7 @@ infer_step_free(gpointer data)
 void
 infer_program_free(InferProgram *program)
 {
+  g_clear_pointer(&program->tunings, g_ptr_array_unref);
   g_clear_pointer(&program->steps, g_ptr_array_unref);
   g_clear_object(&program->network);
   g_free(program->orders);

@@ -70,6 +70,7 @@ INFER_API gint infer_step_find_output(const InferStep *step, const InferTensor *
  * @network: the lowered network; every node belongs to one step
  * @steps: (element-type InferStep): in order
  * @orders: order in memory of each tensor, by InferTensor.index
+ * @tunings: (element-type InferTuning): what was measured to be best for some shapes
  *
  * A network cut into steps with implementations and layouts chosen.
  */
@@ -77,6 +78,7 @@ typedef struct {
   InferNetwork *network;
   GPtrArray *steps;
   InferOrder *orders;
+  GPtrArray *tunings;
 } InferProgram;
 
 void infer_program_free(InferProgram *program);

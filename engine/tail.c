@@ -75,6 +75,10 @@ move_node(Split *self, const InferNode *node, GError **error)
   g_autofree InferTensor **inputs = g_new0(InferTensor *, node->n_inputs + 1);
   g_autofree InferTensor **outputs = g_new0(InferTensor *, node->n_outputs + 1);
 
+  if (node->op->flags & INFER_OP_OPAQUE)
+    return infer_op_error(node, error, INFER_ERROR_UNSUPPORTED,
+                          "dimensions here depend on data, where only the reference evaluation "
+                          "runs, and the plugin has none");
   for (guint i = 0; i < node->n_inputs; i++) {
     inputs[i] = tail_input(self, node->inputs[i], error);
     if (node->inputs[i] && !inputs[i])

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "partial.h"
 
+#include "plugin.h"
+
 /*
  * While parsing, shapes and anchors were computed to constants, and what computed them is left
  * over. The network that is handed out has only what its outputs need.
@@ -49,8 +51,9 @@ copy_node(InferNetwork *to, GHashTable *map, const InferNode *node, GError **err
   for (guint i = 0; i < node->n_inputs; i++) {
     inputs[i] = copy_tensor(to, map, node->inputs[i]);
   }
-  InferNode *copy = infer_network_add_node(to, infer_node_get_op_name(node), node->name, inputs,
-                                           node->n_inputs, node->attrs, node->n_outputs, error);
+  g_autofree char *op = parsers_op_key(node);
+  InferNode *copy = infer_network_add_node(to, op, node->name, inputs, node->n_inputs, node->attrs,
+                                           node->n_outputs, error);
   for (guint i = 0; copy && i < node->n_outputs; i++) {
     g_hash_table_insert(map, node->outputs[i], copy->outputs[i]);
   }

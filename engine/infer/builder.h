@@ -16,7 +16,7 @@ INFER_API G_DECLARE_FINAL_TYPE(InferBuilder, infer_builder, INFER, BUILDER, GObj
 
     /**
      * InferProgressFunc:
-     * @stage: what is being done ("passes", "fusion", "prepare", "verify")
+     * @stage: what is being done ("passes", "fusion", "tune", "prepare", "verify")
      * @fraction: 0..1 of the whole build
      * @user_data: closure
      */
@@ -69,6 +69,57 @@ INFER_API void infer_builder_set_verify(InferBuilder *builder, gboolean verify);
  * Whether nodes may be fused into steps (default TRUE).
  */
 INFER_API void infer_builder_set_fusion(InferBuilder *builder, gboolean fusion);
+/**
+ * InferPrecisions:
+ * @INFER_PRECISION_TF32: FP32 products may round their factors to 10 bits of mantissa
+ * @INFER_PRECISION_FP16: layers may compute in FP16, with sums in FP32
+ * @INFER_PRECISION_BF16: layers may compute in BF16, with sums in FP32
+ * @INFER_PRECISION_INT8: layers between quantize and dequantize nodes may compute in INT8
+ *
+ * What the builder may use beside FP32.
+ */
+typedef enum {
+  INFER_PRECISION_TF32 = 1 << 0,
+  INFER_PRECISION_FP16 = 1 << 1,
+  INFER_PRECISION_BF16 = 1 << 2,
+  INFER_PRECISION_INT8 = 1 << 3,
+} InferPrecisions;
+
+/**
+ * infer_builder_set_precisions:
+ * @builder: a builder
+ * @precisions: what is allowed beside FP32; the default is %INFER_PRECISION_TF32
+ *
+ * Layers that the device cannot run so stay in FP32, and infer_engine_get_notes() says which. With
+ * both FP16 and BF16 allowed FP16 is taken. Inputs and outputs keep their types.
+ */
+INFER_API void infer_builder_set_precisions(InferBuilder *builder, InferPrecisions precisions);
+/**
+ * infer_builder_set_optimization_level:
+ * @builder: a builder
+ * @level: 0..5, as TensorRT's: 0 builds at once and measures nothing, 3 (the default) measures what
+ *   usually wins, 5 everything that could
+ */
+INFER_API void infer_builder_set_optimization_level(InferBuilder *builder, guint level);
+/**
+ * infer_builder_set_time_budget:
+ * @builder: a builder
+ * @nanoseconds: after which nothing more is measured; 0 (the default) for no limit
+ */
+INFER_API void infer_builder_set_time_budget(InferBuilder *builder, guint64 nanoseconds);
+/**
+ * infer_builder_set_workspace_limit:
+ * @builder: a builder
+ * @bytes: the most that a tactic may need while it runs; 0 (the default) for no limit
+ */
+INFER_API void infer_builder_set_workspace_limit(InferBuilder *builder, gsize bytes);
+/**
+ * infer_builder_set_deterministic:
+ * @builder: a builder
+ * @deterministic: whether only tactics are taken that give the same bits in every run (default
+ *   FALSE)
+ */
+INFER_API void infer_builder_set_deterministic(InferBuilder *builder, gboolean deterministic);
 /**
  * infer_builder_set_timing_cache:
  * @builder: a builder

@@ -110,6 +110,16 @@ INFER_API const InferBinding *infer_engine_get_binding(InferEngine *engine, guin
  */
 INFER_API const InferBinding *infer_engine_find_binding(InferEngine *engine, const char *name);
 /**
+ * infer_engine_get_notes:
+ * @engine: an engine that was built, not loaded
+ *
+ * What the builder could not do as asked: layers that stay in FP32 or run on the host, constraints
+ * on layers that were folded away.
+ *
+ * Returns: (transfer none) (array zero-terminated=1): one sentence each
+ */
+INFER_API const char *const *infer_engine_get_notes(InferEngine *engine);
+/**
  * infer_engine_get_model_info:
  *
  * Returns: (transfer none): never %NULL, maybe empty

@@ -11,3 +11,4 @@
 #include <infer/engine.h>
 #include <infer/builder.h>
 #include <infer/context.h>
+#include <infer/plugin.h>

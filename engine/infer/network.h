@@ -84,6 +84,8 @@ struct _InferNode {
   guint n_outputs;
   InferTensor **outputs;
   /*< private >*/
+  InferType precision;
+  gboolean on_host;
   InferNetwork *network;
 };
 
@@ -286,6 +288,31 @@ INFER_API GType infer_tensor_get_type(void);
 INFER_API GType infer_node_get_type(void);
 
 /**
+ * infer_node_set_precision:
+ * @node: a node
+ * @type: %INFER_TYPE_FLOAT, %INFER_TYPE_FLOAT16 or %INFER_TYPE_BFLOAT16; %INFER_TYPE_UNDEFINED lets
+ *   the builder choose
+ * @error: return location
+ *
+ * What the layer has to compute in, whatever the builder would choose. A build fails with the
+ * layer's name where the device cannot.
+ *
+ * Returns: success
+ */
+INFER_API gboolean infer_node_set_precision(InferNode *node, InferType type, GError **error);
+/**
+ * infer_node_set_device:
+ * @node: a node
+ * @device: (nullable): "host" for the processor that the program runs on; %NULL for the builder's
+ *   device
+ * @error: return location
+ *
+ * Where the layer has to run.
+ *
+ * Returns: success
+ */
+INFER_API gboolean infer_node_set_device(InferNode *node, const char *device, GError **error);
+/**
  * infer_node_get_op_name:
  *
  * Returns: the operator's name ("Conv").
@@ -333,7 +360,32 @@ INFER_API const gint64 *infer_node_get_ints(const InferNode *node, const char *n
  * Returns: (transfer none) (array length=n) (nullable): the list, or %NULL with @n = 0.
  */
 INFER_API const double *infer_node_get_floats(const InferNode *node, const char *name, gsize *n);
+/**
+ * infer_node_get_bytes:
+ * @node: a node
+ * @name: attribute
+ * @n: (out): how many there are
+ *
+ * Returns: (transfer none) (array length=n) (nullable): the bytes, or %NULL with @n = 0.
+ */
+INFER_API const guint8 *infer_node_get_bytes(const InferNode *node, const char *name, gsize *n);
+/**
+ * infer_node_get_strings:
+ * @node: a node
+ * @name: attribute
+ *
+ * Returns: (transfer container) (array zero-terminated=1) (nullable): the list; its strings are the
+ *   node's
+ */
+INFER_API const char **infer_node_get_strings(const InferNode *node, const char *name);
 INFER_API gboolean infer_node_has_attr(const InferNode *node, const char *name);
+
+/**
+ * infer_node_get_op_version:
+ *
+ * Returns: the operator's version: ONNX's operator set, or a plugin's version.
+ */
+INFER_API guint infer_node_get_op_version(const InferNode *node);
 
 /**
  * infer_attrs_new: (skip)

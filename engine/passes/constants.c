@@ -9,6 +9,8 @@
 static gboolean
 foldable(const InferNode *node)
 {
+  if (node->op->flags & INFER_OP_OPAQUE)
+    return FALSE;
   for (guint i = 0; i < node->n_inputs; i++)
     if (node->inputs[i] && !node->inputs[i]->value)
       return FALSE;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "program-private.h"
+#include "plugin-private.h"
 
 #include <string.h>
 
@@ -20,9 +21,19 @@ const InferImpl *
 infer_step_choose(InferDevice *device, const InferStep *step, InferLayout *inputs,
                   InferLayout *outputs)
 {
-  const char *op = step->nodes[step->anchor]->op->name;
-  const InferImpl *const *list = device->backend->impls ? device->backend->impls(op) : NULL;
+  const InferOp *op = step->nodes[step->anchor]->op;
+  const InferImpl *const *list = device->backend->impls ? device->backend->impls(op->name) : NULL;
+  gboolean on_host = FALSE;
+  const InferImpl *plugin;
 
+  for (guint i = 0; i < step->n_nodes; i++)
+    on_host |= step->nodes[i]->on_host;
+  if (on_host)
+    list = NULL;
+  plugin =
+      infer_plugin_of(op) && !on_host ? infer_plugin_choose(device, step, inputs, outputs) : NULL;
+  if (plugin)
+    return plugin;
   for (; list && *list; list++) {
     for (guint i = 0; i < step->n_inputs; i++)
       inputs[i] = INFER_LAYOUT_ROW_MAJOR;

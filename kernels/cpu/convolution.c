@@ -87,9 +87,9 @@ read_geometry(const InferPrepare *prepare, gint64 images, Geometry *g)
   return TRUE;
 }
 
-static gboolean
-create_primitive(InferOnednn *conv, InferPrepare *prepare, const Geometry *g, gboolean sum,
-                 GError **error)
+static dnnl_status_t
+describe(dnnl_convolution_desc_t *desc, dnnl_primitive_attr_t *attr, const Geometry *g,
+         gboolean sum)
 {
   const InferCpuWindow *w = &g->window;
   dnnl_dims_t stride = {0}, dilation = {0}, begin = {0}, end = {0};
@@ -100,13 +100,19 @@ create_primitive(InferOnednn *conv, InferPrepare *prepare, const Geometry *g, gb
     begin[i] = w->begin[k];
     end[i] = w->end[k];
   }
+  dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
+      desc, dnnl_forward_inference, dnnl_convolution_direct, &g->src, &g->weights,
+      g->has_bias ? &g->bias : NULL, &g->dst, stride, dilation, begin, end);
+  return status == dnnl_success ? infer_onednn_attr(attr, &g->chain, sum ? NULL : g->add) : status;
+}
+
+static gboolean
+create_primitive(InferOnednn *conv, InferPrepare *prepare, const Geometry *g, gboolean sum,
+                 GError **error)
+{
   dnnl_convolution_desc_t desc;
   dnnl_primitive_attr_t attr = NULL;
-  dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
-      &desc, dnnl_forward_inference, dnnl_convolution_direct, &g->src, &g->weights,
-      g->has_bias ? &g->bias : NULL, &g->dst, stride, dilation, begin, end);
-  if (status == dnnl_success)
-    status = infer_onednn_attr(&attr, &g->chain, sum ? NULL : g->add);
+  dnnl_status_t status = describe(&desc, &attr, g, sum);
   gboolean ok = FALSE;
   if (status != dnnl_success)
     infer_cpu_fail(prepare, error, INFER_ERROR_SHAPE,
@@ -116,6 +122,22 @@ create_primitive(InferOnednn *conv, InferPrepare *prepare, const Geometry *g, gb
   if (attr != NULL)
     dnnl_primitive_attr_destroy(attr);
   return ok;
+}
+
+static char **
+list_tactics(const InferPrepare *prepare, const InferTacticArgs *args)
+{
+  g_autofree Geometry *g = g_new0(Geometry, 1);
+  dnnl_convolution_desc_t desc;
+  dnnl_primitive_attr_t attr = NULL;
+  char **names = NULL;
+  if (infer_dims_count(&prepare->outputs[0].dims) == 0 || !read_geometry(prepare, 1, g))
+    return NULL;
+  if (describe(&desc, &attr, g, FALSE) == dnnl_success)
+    names = infer_onednn_list(prepare, &desc, attr, g->chain.n_adds > 0);
+  if (attr != NULL)
+    dnnl_primitive_attr_destroy(attr);
+  return names;
 }
 
 static gboolean
@@ -208,6 +230,7 @@ const InferImpl infer_cpu_convolution = {
     .name = "onednn.convolution",
     .batch_invariant = TRUE,
     .supports = supports,
+    .tactics = list_tactics,
     .prepare = prepare_convolution,
     .release = infer_onednn_free,
     .run = run,

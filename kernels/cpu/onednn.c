@@ -97,9 +97,17 @@ has_plain_weights(dnnl_primitive_desc_t desc)
          (md->format_kind == dnnl_blocked && md->extra.flags == dnnl_memory_extra_flag_none);
 }
 
+/* Convolution by gemm adds the wrong elements of a channels-last tensor (seen in 2.6.3). */
+static gboolean
+is_usable(dnnl_primitive_desc_t desc, gboolean adds)
+{
+  return has_plain_weights(desc) && !(adds && strstr(impl_name(desc), "gemm") != NULL);
+}
+
+/* The first that is not slow, or the one of the name that is wanted. */
 static dnnl_status_t
 choose_desc(dnnl_primitive_desc_t *result, const_dnnl_op_desc_t op_desc, dnnl_primitive_attr_t attr,
-            gboolean adds, dnnl_engine_t engine)
+            gboolean adds, const char *wanted, dnnl_engine_t engine)
 {
   dnnl_primitive_desc_iterator_t it = NULL;
   dnnl_status_t status = dnnl_primitive_desc_iterator_create(&it, op_desc, attr, engine, NULL);
@@ -110,10 +118,9 @@ choose_desc(dnnl_primitive_desc_t *result, const_dnnl_op_desc_t op_desc, dnnl_pr
     dnnl_primitive_desc_t desc = dnnl_primitive_desc_iterator_fetch(it);
     if (desc == NULL)
       break;
-    gboolean slow = is_reference(desc);
-    /* Convolution by gemm adds the wrong elements of a channels-last tensor (seen in 2.6.3). */
-    gboolean usable = has_plain_weights(desc) && !(adds && strstr(impl_name(desc), "gemm") != NULL);
-    if (usable && (!slow || *result == NULL)) {
+    gboolean slow = wanted == NULL && is_reference(desc);
+    gboolean usable = wanted == NULL || g_str_equal(impl_name(desc), wanted);
+    if (usable && is_usable(desc, adds) && (!slow || *result == NULL)) {
       if (*result != NULL)
         dnnl_primitive_desc_destroy(*result);
       *result = desc;
@@ -127,6 +134,32 @@ choose_desc(dnnl_primitive_desc_t *result, const_dnnl_op_desc_t op_desc, dnnl_pr
   return *result != NULL ? dnnl_success : dnnl_unimplemented;
 }
 
+char **
+infer_onednn_list(const InferPrepare *prepare, const_dnnl_op_desc_t op_desc,
+                  dnnl_primitive_attr_t attr, gboolean adds)
+{
+  g_autoptr(GPtrArray) names = g_ptr_array_new();
+  dnnl_primitive_desc_iterator_t it = NULL;
+  int threads = omp_get_max_threads();
+  omp_set_num_threads(prepare->device->threads);
+  dnnl_status_t status = dnnl_primitive_desc_iterator_create(
+      &it, op_desc, attr, infer_cpu_device(prepare->device)->engine, NULL);
+  for (; status == dnnl_success; status = dnnl_primitive_desc_iterator_next(it)) {
+    dnnl_primitive_desc_t desc = dnnl_primitive_desc_iterator_fetch(it);
+    if (desc == NULL)
+      break;
+    if (is_usable(desc, adds) && !is_reference(desc) &&
+        !g_ptr_array_find_with_equal_func(names, impl_name(desc), g_str_equal, NULL))
+      g_ptr_array_add(names, g_strdup(impl_name(desc)));
+    dnnl_primitive_desc_destroy(desc);
+  }
+  if (it != NULL)
+    dnnl_primitive_desc_iterator_destroy(it);
+  omp_set_num_threads(threads);
+  g_ptr_array_add(names, NULL);
+  return (char **)g_ptr_array_free(g_steal_pointer(&names), FALSE);
+}
+
 gboolean
 infer_onednn_create(InferOnednn *onednn, InferPrepare *prepare, const_dnnl_op_desc_t op_desc,
                     dnnl_primitive_attr_t attr, gboolean adds, GError **error)
@@ -135,13 +168,16 @@ infer_onednn_create(InferOnednn *onednn, InferPrepare *prepare, const_dnnl_op_de
   /* Blocking and scratchpads depend on the number of threads; it has to be the worker's. */
   int threads = omp_get_max_threads();
   omp_set_num_threads(prepare->device->threads);
-  dnnl_status_t status = choose_desc(&onednn->desc, op_desc, attr, adds, device->engine);
+  dnnl_status_t status =
+      choose_desc(&onednn->desc, op_desc, attr, adds, prepare->tactic, device->engine);
   if (status == dnnl_success)
     status = dnnl_primitive_create(&onednn->primitive, onednn->desc);
   omp_set_num_threads(threads);
   if (status != dnnl_success)
     return infer_cpu_fail(prepare, error, INFER_ERROR_UNSUPPORTED,
-                          "oneDNN has no primitive for these shapes (status %d)", status);
+                          "oneDNN has no primitive%s%s for these shapes (status %d)",
+                          prepare->tactic != NULL ? " " : "",
+                          prepare->tactic != NULL ? prepare->tactic : "", status);
   const dnnl_memory_desc_t *scratch =
       dnnl_primitive_desc_query_md(onednn->desc, dnnl_query_scratchpad_md, 0);
   gsize size = scratch != NULL ? dnnl_memory_desc_get_size(scratch) : 0;

@@ -78,6 +78,11 @@ typedef gboolean (*InferOnednnMake)(InferOnednn *onednn, InferPrepare *prepare, 
 InferOnednn *infer_onednn_new(InferPrepare *prepare, InferOnednnMake make, gconstpointer what,
                               gint64 images, GError **error);
 
+/** infer_onednn_list: Returns: (transfer full): names of the implementations that oneDNN has for an
+ *  operation and that are not slow, for infer_onednn_create() with a tactic. */
+char **infer_onednn_list(const InferPrepare *prepare, const_dnnl_op_desc_t op_desc,
+                         dnnl_primitive_attr_t attr, gboolean adds);
+
 /**
  * infer_onednn_create:
  * @onednn: zeroed

@@ -66,9 +66,18 @@ emit_op(CaffeImport *im, CaffeLayer *layer, GError **error)
   if (!find_bottoms(im, layer, &broken, error)) {
     return FALSE;
   }
+  static const CaffeOp custom = {"custom", caffe_custom_emit, NULL};
+  if ((!op || !op->emit) && caffe_custom_is(layer)) {
+    op = &custom;
+  }
   if (!op || !op->emit) {
     return caffe_error(error, INFER_ERROR_UNSUPPORTED, "%s",
-                       op ? op->reason : "this type of layer is not supported");
+                       op ? op->reason
+                          : "this type of layer is not supported, and no plugin of that name is "
+                            "registered (--plugins=LIBRARY, INFER_PLUGIN_PATH)");
+  }
+  if (op != &custom && !caffe_custom_check(im, layer, error)) {
+    return FALSE;
   }
   if (broken) {
     return im->problems->len > 0 ||

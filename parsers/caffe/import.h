@@ -59,6 +59,15 @@ struct _CaffeLayer {
   guint n_nodes;
 };
 
+/* custom.c */
+
+/** caffe_custom_is: whether a plugin has the layer's type. */
+gboolean caffe_custom_is(const CaffeLayer *layer);
+/** caffe_custom_emit: adds the plugin's layer. */
+gboolean caffe_custom_emit(CaffeImport *im, CaffeLayer *layer, GError **error);
+/** caffe_custom_check: refuses a message that Caffe's own layer does not have. */
+gboolean caffe_custom_check(const CaffeImport *im, const CaffeLayer *layer, GError **error);
+
 extern const CaffeOp caffe_ops_convolution[], caffe_ops_pooling[], caffe_ops_pointwise[],
     caffe_ops_norm[], caffe_ops_shape[], caffe_ops_resize[], caffe_ops_detection[],
     caffe_ops_region[], caffe_ops_recurrent[];

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "net.h"
 
-#include "prototext.h"
-
 /* The greatest prototxt; the largest known ones have a few hundred kilobytes. */
 #define MAX_TEXT ((gsize)64 << 20)
 #define MAX_DEPTH 16
@@ -171,6 +169,7 @@ caffe_net_free(CaffeNet *net)
 {
   g_clear_pointer(&net->layers, g_ptr_array_unref);
   g_clear_pointer(&net->owned, g_ptr_array_unref);
+  g_clear_pointer(&net->custom, g_ptr_array_unref);
   if (net->proto) {
     infer_caffe__net_parameter__free_unpacked(net->proto, &net->allocator.base);
   }
@@ -189,6 +188,7 @@ net_new(gsize size)
   net->ranges = g_array_new(FALSE, FALSE, sizeof(WireRange));
   net->layers = g_ptr_array_new();
   net->owned = g_ptr_array_new_with_free_func(g_free);
+  net->custom = g_ptr_array_new_with_free_func(prototext_custom_free);
   return net;
 }
 
@@ -206,7 +206,9 @@ caffe_net_from_text(GBytes *bytes, GError **error)
   ProtobufCAllocator *allocator = &net->allocator.base;
   net->proto = allocator->alloc(allocator->allocator_data, sizeof *net->proto);
   infer_caffe__net_parameter__init(net->proto);
-  if (!prototext_read(text, size, &net->proto->base, allocator, skipped, error) ||
+  if (!prototext_read_custom(text, size, &net->proto->base, allocator, skipped,
+                             &infer_caffe__layer_parameter__descriptor, "_param", net->custom,
+                             error) ||
       !caffe_net_upgrade(net, error)) {
     return NULL;
   }

@@ -6,6 +6,7 @@
 
 #include "../wire.h"
 #include "caffe.pb-c.h"
+#include "prototext.h"
 
 G_BEGIN_DECLS
 
@@ -27,7 +28,8 @@ typedef struct {
   WireAllocator allocator;
   InferCaffe__NetParameter *proto;
   GPtrArray *layers;
-  GPtrArray *owned; /* what upgrading made */
+  GPtrArray *owned;  /* what upgrading made */
+  GPtrArray *custom; /* PrototextCustom: messages of layers that Caffe does not have */
 } CaffeNet;
 
 /** caffe_net_from_text: reads a prototxt. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "prototext.h"
 
+#include "anyvalue.h"
 #include "token.h"
 
 #include <infer/error.h>
@@ -14,6 +15,9 @@ typedef struct {
   TokenReader in;
   ProtobufCAllocator *allocator;
   const char *const *skipped;
+  const ProtobufCMessageDescriptor *holder;
+  const char *suffix;
+  GPtrArray *custom;
 } Reader;
 
 static gsize
@@ -315,6 +319,33 @@ find_field(const ProtobufCMessage *message, const char *name)
 }
 
 static gboolean
+read_custom(Reader *reader, const ProtobufCMessage *message, const char *name, guint line,
+            GError **error)
+{
+  TokenReader *in = &reader->in;
+  PrototextCustom *custom;
+  GVariant *fields;
+
+  if (token_is(in, ':') && !token_next(in, error)) {
+    return FALSE;
+  }
+  if (!token_is(in, '{') && !token_is(in, '<')) {
+    return token_error(in, error, "%s has no field '%s'", message->descriptor->short_name, name);
+  }
+  fields = prototext_any_message(in, error);
+  if (!fields) {
+    return FALSE;
+  }
+  custom = g_new0(PrototextCustom, 1);
+  custom->message = message;
+  custom->name = g_strdup(name);
+  custom->line = line;
+  custom->fields = fields;
+  g_ptr_array_add(reader->custom, custom);
+  return TRUE;
+}
+
+static gboolean
 read_field(Reader *reader, ProtobufCMessage *message, guint depth, GError **error)
 {
   TokenReader *in = &reader->in;
@@ -325,7 +356,10 @@ read_field(Reader *reader, ProtobufCMessage *message, guint depth, GError **erro
   const ProtobufCFieldDescriptor *field = find_field(message, in->word);
   g_autofree char *name = g_strdup(in->word);
   gboolean skip = !field && g_strv_contains(reader->skipped, name);
-  if (!field && !skip) {
+  gboolean custom = !field && !skip && message->descriptor == reader->holder &&
+                    g_str_has_suffix(name, reader->suffix);
+  guint line = in->line;
+  if (!field && !skip && !custom) {
     return token_error(in, error, "%s has no field '%s'", message->descriptor->short_name, name);
   }
   if (!token_next(in, error)) {
@@ -333,6 +367,9 @@ read_field(Reader *reader, ProtobufCMessage *message, guint depth, GError **erro
   }
   if (skip) {
     return skip_value(reader, name, error);
+  }
+  if (custom) {
+    return read_custom(reader, message, name, line, error);
   }
   if (token_is(in, ':')) {
     if (!token_next(in, error)) {
@@ -367,12 +404,35 @@ read_message(Reader *reader, ProtobufCMessage *message, char end, guint depth, G
   return !end || token_next(in, error);
 }
 
+void
+prototext_custom_free(gpointer data)
+{
+  PrototextCustom *custom = data;
+
+  g_free(custom->name);
+  g_variant_unref(custom->fields);
+  g_free(custom);
+}
+
+gboolean
+prototext_read_custom(const char *text, gsize size, ProtobufCMessage *message,
+                      ProtobufCAllocator *allocator, const char *const *skipped,
+                      const ProtobufCMessageDescriptor *holder, const char *suffix,
+                      GPtrArray *custom, GError **error)
+{
+  Reader reader = {.allocator = allocator,
+                   .skipped = skipped,
+                   .holder = holder,
+                   .suffix = suffix,
+                   .custom = custom};
+
+  token_reader_init(&reader.in, text, size);
+  return token_next(&reader.in, error) && read_message(&reader, message, 0, MAX_DEPTH, error);
+}
+
 gboolean
 prototext_read(const char *text, gsize size, ProtobufCMessage *message,
                ProtobufCAllocator *allocator, const char *const *skipped, GError **error)
 {
-  Reader reader = {.allocator = allocator, .skipped = skipped};
-
-  token_reader_init(&reader.in, text, size);
-  return token_next(&reader.in, error) && read_message(&reader, message, 0, MAX_DEPTH, error);
+  return prototext_read_custom(text, size, message, allocator, skipped, NULL, NULL, NULL, error);
 }

@@ -24,4 +24,31 @@ G_BEGIN_DECLS
 gboolean prototext_read(const char *text, gsize size, ProtobufCMessage *message,
                         ProtobufCAllocator *allocator, const char *const *skipped, GError **error);
 
+/**
+ * PrototextCustom: a message that no descriptor describes.
+ * @message: the message that it is a field of
+ * @name: name of the field
+ * @line: where it begins
+ * @fields: what it says, see prototext_any_message()
+ */
+typedef struct {
+  const ProtobufCMessage *message;
+  char *name;
+  guint line;
+  GVariant *fields;
+} PrototextCustom;
+
+void prototext_custom_free(gpointer custom);
+
+/**
+ * prototext_read_custom: the same as prototext_read(), but
+ * @holder: messages of this type may have unknown fields
+ * @suffix: whose names end so and which are messages
+ * @custom: (element-type PrototextCustom): gets them
+ */
+gboolean prototext_read_custom(const char *text, gsize size, ProtobufCMessage *message,
+                               ProtobufCAllocator *allocator, const char *const *skipped,
+                               const ProtobufCMessageDescriptor *holder, const char *suffix,
+                               GPtrArray *custom, GError **error);
+
 G_END_DECLS

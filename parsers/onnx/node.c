@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "import.h"
+#include "../plugin.h"
 
 #include <op.h>
 #include <string.h>
@@ -64,6 +65,21 @@ has_rule(const OnnxRule *const *tables, const char *op)
   return FALSE;
 }
 
+/* What nothing of ours can be: a node of a domain of the plugin's, or of ONNX's own, where
+ * exporters put operators for TensorRT's plugins. */
+static gboolean
+is_plugin(const Domain *domain, const InferOnnx__Node *node)
+{
+  const char *op = node->op_type ? node->op_type : "";
+
+  if (domain &&
+      (has_rule(domain->rules, op) || (domain->has_ops && !strchr(op, '.') && infer_op_find(op)))) {
+    return FALSE;
+  }
+  return op[0] && g_utf8_validate(op, -1, NULL) && g_utf8_validate(domain_of(node), -1, NULL) &&
+         parsers_plugin_is(domain_of(node), op);
+}
+
 static gboolean
 check_supported(const OnnxImport *im, const OnnxScope *scope, const InferOnnx__Node *node,
                 GError **error)
@@ -74,9 +90,14 @@ check_supported(const OnnxImport *im, const OnnxScope *scope, const InferOnnx__N
   if (onnx_model_function(im->model, domain_of(node), op, node->overload)) {
     return TRUE;
   }
+  if (is_plugin(domain, node)) {
+    return TRUE;
+  }
   if (!domain) {
     return onnx_error(error, INFER_ERROR_UNSUPPORTED,
-                      "the model has no function of that name, and the domain is not known");
+                      "the model has no function of that name, and neither the domain is known nor "
+                      "a plugin '%s.%s' registered (--plugins=LIBRARY, INFER_PLUGIN_PATH)",
+                      domain_of(node), op);
   }
   if (g_str_equal(domain->domain, "") && opset_of(scope, "") > MAX_OPSET) {
     return onnx_error(error, INFER_ERROR_UNSUPPORTED,
@@ -217,6 +238,54 @@ emit(OnnxImport *im, OnnxCall *call, GError **error)
 }
 
 static gboolean
+add_plugin_field(OnnxCall *call, GHashTable *fields, const InferOnnx__Attr *attr, GError **error)
+{
+  g_autoptr(GVariant) value = g_variant_dict_lookup_value(call->dict, attr->name, NULL);
+
+  if (!value) {
+    return onnx_error(error, INFER_ERROR_UNSUPPORTED,
+                      "the attribute '%s' is a tensor or a graph, which fields of plugins cannot "
+                      "be; make a tensor a constant input",
+                      attr->name);
+  }
+  parsers_fields_add(fields, attr->name, value);
+  return TRUE;
+}
+
+static gboolean
+call_plugin(OnnxImport *im, OnnxCall *call, GError **error)
+{
+  g_autoptr(GHashTable) fields = parsers_fields_new();
+  gboolean standard_domain = call->domain[0] == '\0';
+  ParsersLayer layer = {.domain = call->domain,
+                        .type = call->op,
+                        .version = standard_domain ? 0 : (guint)CLAMP(call->opset, 1, G_MAXINT),
+                        .name = call->name,
+                        .fields = fields,
+                        .inputs = (InferTensor *const *)call->in->pdata,
+                        .n_inputs = call->in->len,
+                        .n_outputs = call->n_outputs};
+
+  for (gsize i = 0; i < call->def->n_attribute; i++) {
+    if (onnx_attr(call, call->def->attribute[i]->name) &&
+        !add_plugin_field(call, fields, call->def->attribute[i], error)) {
+      return FALSE;
+    }
+  }
+  for (guint i = 0; i < call->values->len; i++) {
+    const OnnxValue *value = call->values->pdata[i];
+    if (value && value->kind != ONNX_TENSOR) {
+      return onnx_error(error, INFER_ERROR_UNSUPPORTED, "input %u is not a tensor", i);
+    }
+  }
+  InferNode *node = parsers_plugin_add(im->network, &layer, error);
+  for (guint i = 0; node && i < MIN(node->n_outputs, call->n_outputs); i++) {
+    onnx_out(im, call, i, node->outputs[i]);
+  }
+  return node != NULL;
+}
+
+static gboolean
 import_call(OnnxImport *im, OnnxCall *call, GError **error)
 {
   const InferOnnx__Function *function =
@@ -227,6 +296,9 @@ import_call(OnnxImport *im, OnnxCall *call, GError **error)
   }
   if (function) {
     return onnx_call_function(im, call, function, error);
+  }
+  if (is_plugin(find_domain(call->domain), call->def)) {
+    return call_plugin(im, call, error);
   }
   return apply_rules(im, call, error) && (call->done || emit(im, call, error));
 }

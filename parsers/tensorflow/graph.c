@@ -20,7 +20,7 @@ static const WireRule tensor_rules[] = {
     {17, WIRE_KEEP},
     {0},
 };
-static const WireRule list_rules[] = {{3, WIRE_KEEP}, {0}};
+static const WireRule list_rules[] = {{2, WIRE_KEEP}, {3, WIRE_KEEP}, {4, WIRE_KEEP}, {0}};
 static const WireRule attr_rules[] = {
     {1, WIRE_MESSAGE, list_rules},
     {2, WIRE_KEEP},

@@ -295,6 +295,9 @@ index_ops(TfImport *im)
   for (guint i = 0; i < im->graph->n_nodes; i++) {
     TfNode *node = &im->graph->nodes[i];
     node->op = g_hash_table_lookup(im->ops, node->def->op);
+    if (!node->op && tf_plugin_is(node)) {
+      node->op = &tf_op_plugin;
+    }
   }
 }
 

@@ -35,6 +35,11 @@ extern const TfOp tf_ops_resize[];
 extern const TfOp tf_ops_shape[];
 extern const TfOp tf_ops_slice[];
 
+/* plugin.c */
+extern const TfOp tf_op_plugin;
+/** tf_plugin_is: whether a plugin has the node's operator. */
+gboolean tf_plugin_is(const TfNode *node);
+
 /* import.c */
 
 /** tf_problem: remembers that @node cannot be had; @error is taken. */

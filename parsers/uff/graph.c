@@ -166,6 +166,42 @@ uff_ints(const UffImport *im, const UffNode *node, const char *name, gint64 *val
   return n;
 }
 
+GVariant *
+uff_variant(const InferUff__Data *data)
+{
+  GVariantBuilder builder;
+
+  if (!data) {
+    return NULL;
+  }
+  if (data->s) {
+    return g_variant_new_take_string(g_utf8_make_valid(data->s, -1));
+  }
+  if (data->has_d) {
+    return g_variant_new_double(data->d);
+  }
+  if (data->has_i || data->has_b) {
+    return g_variant_new_int64(data->has_i ? data->i : data->b);
+  }
+  if (data->d_list) {
+    return g_variant_new_fixed_array(G_VARIANT_TYPE_DOUBLE, data->d_list->val, data->d_list->n_val,
+                                     sizeof(double));
+  }
+  if (data->i_list) {
+    return g_variant_new_fixed_array(G_VARIANT_TYPE_INT64, data->i_list->val, data->i_list->n_val,
+                                     sizeof(gint64));
+  }
+  if (!data->s_list) {
+    return NULL;
+  }
+  g_variant_builder_init(&builder, G_VARIANT_TYPE_STRING_ARRAY);
+  for (gsize i = 0; i < data->s_list->n_val; i++) {
+    g_autofree char *valid = g_utf8_make_valid(data->s_list->val[i], -1);
+    g_variant_builder_add(&builder, "s", valid);
+  }
+  return g_variant_builder_end(&builder);
+}
+
 /* Types are 0x10000 for integers and 0x20000 for floats, plus their bits. */
 static InferType
 type_of(gint32 dtype)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "uff.h"
 
+#include "../plugin.h"
+
 #include <string.h>
 
 #define MAX_NAMED 20
@@ -71,19 +73,74 @@ emit_input(UffImport *im, UffNode *node, GError **error)
 
 static const UffOp uff_ops_input[] = {{"Input", emit_input}, {NULL, NULL}};
 
+/* "_Name" is a plugin of that name; keys of its fields end in their type, as in "scale_u_float". */
+static gboolean
+emit_plugin(UffImport *im, UffNode *node, GError **error)
+{
+  const char *type = node->def->operation + 1;
+  g_autofree InferTensor **inputs = g_new0(InferTensor *, node->n_inputs + 1);
+  g_autofree char *name = g_utf8_make_valid(node->def->id, -1);
+  g_autoptr(GHashTable) fields = parsers_fields_new();
+  ParsersLayer layer = {.type = type,
+                        .name = name,
+                        .fields = fields,
+                        .inputs = inputs,
+                        .n_inputs = node->n_inputs,
+                        .n_outputs = 1};
+
+  for (guint i = 0; i < node->n_inputs; i++) {
+    inputs[i] = uff_in(im, node, i, error);
+    if (!inputs[i]) {
+      return FALSE;
+    }
+  }
+  for (gsize i = 0; i < node->def->n_fields; i++) {
+    const InferUff__Entry *entry = node->def->fields[i];
+    const char *suffix = entry->key ? g_strrstr(entry->key, "_u_") : NULL;
+    g_autofree char *key = suffix ? g_strndup(entry->key, (gsize)(suffix - entry->key))
+                                  : g_strdup(entry->key ? entry->key : "");
+    gboolean layout = g_str_has_suffix(key, "_orders") || g_str_has_suffix(key, "_order");
+    if (layout && !parsers_plugin_has_field(NULL, type, key)) {
+      continue;
+    }
+    GVariant *value = uff_variant(uff_field(im, node, entry->key ? entry->key : ""));
+    if (!value) {
+      return uff_error(error, INFER_ERROR_UNSUPPORTED,
+                       "its field '%s' is of a kind that plugins have not", key);
+    }
+    parsers_fields_add(fields, key, value);
+  }
+  InferNode *added = parsers_plugin_add(im->network, &layer, error);
+  return added && uff_out(node, added->outputs[0], FALSE);
+}
+
+static gboolean
+is_plugin(const UffNode *node)
+{
+  const char *name = node->def->operation;
+
+  return name[0] == '_' && name[1] && g_utf8_validate(name, -1, NULL) &&
+         parsers_plugin_is(NULL, name + 1);
+}
+
 static void
 emit_node(UffImport *im, UffNode *node)
 {
+  static const UffOp plugin = {"_", emit_plugin};
   const UffOp *op = g_hash_table_lookup(im->ops, node->def->operation);
   GError *error = NULL;
 
   for (guint i = 0; i < node->n_inputs; i++) {
     node->failed = node->failed || node->inputs[i]->failed;
   }
+  if (!op && is_plugin(node)) {
+    op = &plugin;
+  }
   if (!op && node->def->operation[0] == '_') {
     uff_error(&error, INFER_ERROR_UNSUPPORTED,
-              "operations with '_' are code of the program that the model was made for; only those "
-              "that UFF itself defines can be used");
+              "operations with '_' are code of the program that the model was made for; no plugin "
+              "of the name '%s' is registered (--plugins=LIBRARY, INFER_PLUGIN_PATH)",
+              node->def->operation + 1);
   } else if (!op) {
     uff_error(&error, INFER_ERROR_UNSUPPORTED, "this operation is not supported");
   } else if (!node->failed && !op->emit(im, node, &error) && !error) {

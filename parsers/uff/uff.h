@@ -69,6 +69,8 @@ const char *uff_string(const UffImport *im, const UffNode *node, const char *nam
                        const char *fallback);
 gsize uff_ints(const UffImport *im, const UffNode *node, const char *name, gint64 *values,
                gsize max);
+/** uff_variant: Returns: (transfer floating) (nullable): what a field says, for a plugin. */
+GVariant *uff_variant(const InferUff__Data *data);
 /** uff_constant: Returns: (transfer full) (nullable): the contents of a Const */
 InferArray *uff_constant(const UffImport *im, const UffNode *node, GError **error);
 /** uff_channels_last: whether input @index of a node has its channels in the last place. */

@@ -100,6 +100,11 @@ set_flag(ExecArgs *args, const ExecFlag *flag, const char *value, GError **error
     g_free(*(char **)field);
     *(char **)field = g_strdup(value);
     return TRUE;
+  case EXEC_FLAG_STRINGS:
+    if (!*(GPtrArray **)field)
+      *(GPtrArray **)field = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(*(GPtrArray **)field, g_strdup(value));
+    return TRUE;
   case EXEC_FLAG_NAMES:
     return parse_names(flag, value, field, error);
   case EXEC_FLAG_UINT:
@@ -187,7 +192,8 @@ gboolean
 exec_args_parse(ExecArgs *args, int argc, char **argv, GError **error)
 {
   static const double percentiles[] = {90, 95, 99};
-  *args = (ExecArgs){.batch = 1, .iterations = 10, .avg_runs = 10, .warm_up = 200, .duration = 3};
+  *args = (ExecArgs){
+      .batch = 1, .iterations = 10, .avg_runs = 10, .warm_up = 200, .duration = 3, .level = 3};
   args->device = g_strdup("auto");
   args->percentiles = g_array_new(FALSE, FALSE, sizeof(double));
   g_array_append_vals(args->percentiles, percentiles, G_N_ELEMENTS(percentiles));
@@ -207,6 +213,7 @@ exec_args_clear(ExecArgs *args)
       &args->load_engine,
       &args->save_engine,
       &args->device,
+      &args->pool_sizes,
       &args->load_inputs,
       &args->export_profile,
       &args->export_layer_info,
@@ -216,5 +223,6 @@ exec_args_clear(ExecArgs *args)
   for (guint i = 0; i < G_N_ELEMENTS(strings); i++)
     g_clear_pointer(strings[i], g_free);
   g_clear_pointer(&args->outputs, g_strfreev);
+  g_clear_pointer(&args->plugins, g_ptr_array_unref);
   g_clear_pointer(&args->percentiles, g_array_unref);
 }

@@ -3,6 +3,7 @@
 
 #include <infer/parsers.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* What the parsers allow for an open batch by default. */
@@ -41,6 +42,41 @@ parse(const ExecArgs *args, GError **error)
   return infer_parse_tensorflow(args->tf, &options, error);
 }
 
+/* "workspace:256", as trtexec writes it. */
+static gboolean
+set_workspace(const ExecArgs *args, InferBuilder *builder, GError **error)
+{
+  const char *text = args->pool_sizes;
+  double mib = 0;
+  char *end = NULL;
+
+  if (text == NULL)
+    return TRUE;
+  if (g_str_has_prefix(text, "workspace:") && g_ascii_isdigit(text[strlen("workspace:")]))
+    mib = g_ascii_strtod(text + strlen("workspace:"), &end);
+  if (end == NULL || *end != '\0' || mib <= 0 || mib > 1e9) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "--memPoolSize=%s: allowed is workspace:MIB, as in workspace:256", text);
+    return FALSE;
+  }
+  infer_builder_set_workspace_limit(builder, (gsize)(mib * 1024 * 1024));
+  return TRUE;
+}
+
+static void
+set_tactics(const ExecArgs *args, InferBuilder *builder)
+{
+  InferPrecisions precisions = args->no_tf32 ? 0 : INFER_PRECISION_TF32;
+
+  precisions |= args->fp16 || args->best ? INFER_PRECISION_FP16 : 0;
+  precisions |= args->bf16 || args->best ? INFER_PRECISION_BF16 : 0;
+  precisions |= args->int8 || args->best ? INFER_PRECISION_INT8 : 0;
+  infer_builder_set_precisions(builder, precisions);
+  infer_builder_set_optimization_level(builder, args->level);
+  infer_builder_set_time_budget(builder, (guint64)(args->time_budget * 1e9));
+  infer_builder_set_deterministic(builder, args->deterministic);
+}
+
 static InferEngine *
 build(const ExecArgs *args, GError **error)
 {
@@ -55,6 +91,9 @@ build(const ExecArgs *args, GError **error)
   infer_builder_set_threads(builder, args->threads);
   if (!exec_shapes_set_profile(args, builder, network, error))
     return NULL;
+  if (!set_workspace(args, builder, error))
+    return NULL;
+  set_tactics(args, builder);
   infer_builder_set_verify(builder, !args->no_verify);
   infer_builder_set_timing_cache(builder, args->no_timing_cache ? "" : args->timing_cache);
   gboolean progress = isatty(STDERR_FILENO);
@@ -69,6 +108,9 @@ build(const ExecArgs *args, GError **error)
     fputs("\r\033[K", stderr);
     fflush(stderr);
   }
+  if (engine != NULL)
+    for (const char *const *note = infer_engine_get_notes(engine); *note != NULL; note++)
+      exec_info("Note: %s", *note);
   if (engine != NULL)
     exec_info("Engine built in %.3f sec.", (g_get_monotonic_time() - start) / 1e6);
   return g_steal_pointer(&engine);
@@ -111,6 +153,10 @@ InferEngine *
 exec_engine_new(const ExecArgs *args, GError **error)
 {
   const char *plan = args->load_engine;
+  for (guint i = 0; args->plugins != NULL && i < args->plugins->len; i++) {
+    if (!infer_plugin_load(args->plugins->pdata[i], error))
+      return NULL;
+  }
   if (args->model != NULL && infer_format_of_file(args->model, NULL) == INFER_FORMAT_PLAN)
     plan = args->model;
   InferEngine *engine = plan != NULL ? load(args, plan, error) : build(args, error);

@@ -23,6 +23,7 @@ typedef struct {
   char *load_engine;
   char *save_engine;
   char **outputs;
+  GPtrArray *plugins;
   char *device;
   char *load_inputs;
   char *export_profile;
@@ -47,6 +48,11 @@ typedef struct {
   char *opt_shapes;
   char *max_shapes;
   gboolean no_timing_cache;
+  gboolean fp16, bf16, int8, best, no_tf32;
+  guint level;
+  gboolean deterministic;
+  double time_budget; /* seconds */
+  char *pool_sizes;
   gboolean skip_inference;
   gboolean verbose;
   gboolean version;
@@ -63,6 +69,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ExecArgs, exec_args_clear)
 typedef enum {
   EXEC_FLAG_BOOL,
   EXEC_FLAG_STRING,
+  EXEC_FLAG_STRINGS,
   EXEC_FLAG_NAMES,
   EXEC_FLAG_UINT,
   EXEC_FLAG_DOUBLE,

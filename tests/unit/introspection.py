@@ -68,6 +68,23 @@ refuses(lambda: network.add_soft_max(x, 2, False, "s"))
 other = Infer.Network.new().add_input("x", Infer.Type.FLOAT, D(2, 3), None)
 refuses(lambda: network.add_element_wise(x, other, Infer.ElementWise.SUM, "e"))
 """,
+    "layers of plugins": """
+network = Infer.Network.new()
+x = network.add_input("x", Infer.Type.UINT8, D(1, 3, 8, 8), None)
+refuses(lambda: network.add_plugin("example.FocusNormalize", 0, "focus", [x], None, 0))
+refuses(lambda: Infer.plugin_load("/nowhere/libx.so"))
+Infer.plugin_load(FOCUS)
+info = Infer.plugin_find("FocusNormalize", 0)
+assert (info.id, info.version, info.backends) == ("example.FocusNormalize", 1, ["cpu", "reference"])
+assert info.library == FOCUS and info.get_fields()[0][:4] == ("block", "i", False, "2")
+assert [one.id for one in Infer.plugin_list()] == ["example.FocusNormalize"]
+fields = GLib.Variant("a{sv}", {"block": GLib.Variant("i", 4), "mean": GLib.Variant("d", 1)})
+node = network.add_plugin("example.FocusNormalize", 1, "focus", [x], fields, 0)
+assert node.get_op_name() == "example.FocusNormalize" and node.get_op_version() == 1
+assert node.get_output(0).get_dims().get_values() == [1, 48, 2, 2]
+refuses(lambda: network.add_plugin("FocusNormalize", 1, "focus", [x],
+                                   GLib.Variant("a{sv}", {"block": GLib.Variant("i", 3)}), 0))
+""",
 }
 
 PREAMBLE = """
@@ -118,8 +135,9 @@ def main():
     good = (done.returncode == 0 and len(rows) == 2 and rows[0] != rows[1]
             and all(abs(total - 1) < 1e-3 for total in sums) and "refused: node 'wrong'" in done.stdout)
     results.append((good, "the example runs", done.stdout + done.stderr))
+    focus = os.path.join(ENGINE, "../pipelines/examples/plugin/source/libfocus.so")
     for name, text in CHECKS.items():
-        done = run(python, "-c", PREAMBLE + text)
+        done = run(python, "-c", PREAMBLE + f"FOCUS = {os.path.realpath(focus)!r}\n" + text)
         results.append((done.returncode == 0 and not done.stderr, name, done.stdout + done.stderr))
     print("1..%d" % len(results))
     for number, (good, name, text) in enumerate(results, 1):

@@ -307,9 +307,9 @@ test_timing_cache(void)
   g_autofree char *path = g_build_filename(dir, "sub", "timing.cache", NULL);
   g_autofree char *lock = g_strconcat(path, ".lock", NULL);
   g_autofree char *folder = g_path_get_dirname(path);
-  GBytes *plans[3];
+  GBytes *plans[4];
 
-  for (guint i = 0; i < 3; i++) {
+  for (guint i = 0; i < 4; i++) {
     g_autoptr(InferNetwork) network = small_net_new(1);
     g_autoptr(InferBuilder) builder = infer_builder_new();
     g_autoptr(InferEngine) engine = NULL;
@@ -326,8 +326,8 @@ test_timing_cache(void)
     g_assert_no_error(error);
   }
   g_assert_true(g_bytes_equal(plans[0], plans[1]));
-  g_assert_cmpuint(g_bytes_get_size(plans[0]), ==, g_bytes_get_size(plans[2]));
-  for (guint i = 0; i < 3; i++)
+  g_assert_true(g_bytes_equal(plans[2], plans[3]));
+  for (guint i = 0; i < 4; i++)
     g_bytes_unref(plans[i]);
   g_unlink(path);
   g_unlink(lock);
