@@ -4,6 +4,7 @@
 #include "impls-ops.h"
 
 #include <dlfcn.h>
+#include <nvrtc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
@@ -158,6 +159,28 @@ infer_cuda_launch(const InferCudaQueue *queue, CUfunction function, InferCudaSiz
 
 static GHashTable *functions; /* source -> library */
 
+/* What the device would be given has to be CUDA C++ too; the compiler needs no device. */
+static gboolean
+compile_for_device(const char *source, GError **error)
+{
+  const char *const options[] = {"--gpu-architecture=sm_90a", "--std=c++17", "-default-device"};
+  nvrtcProgram program;
+  gboolean ok;
+
+  if (nvrtcCreateProgram(&program, source, "kernel.cu", 0, NULL, NULL) != NVRTC_SUCCESS)
+    return TRUE;
+  ok = nvrtcCompileProgram(program, G_N_ELEMENTS(options), options) == NVRTC_SUCCESS;
+  if (!ok) {
+    size_t size = 0;
+    nvrtcGetProgramLogSize(program, &size);
+    g_autofree char *log = g_malloc0(size + 1);
+    nvrtcGetProgramLog(program, log);
+    g_set_error(error, INFER_ERROR, INFER_ERROR_FAILED, "a kernel is not CUDA C++: %s", log);
+  }
+  nvrtcDestroyProgram(&program);
+  return ok;
+}
+
 static gpointer
 compile(const char *source, GError **error)
 {
@@ -168,7 +191,8 @@ compile(const char *source, GError **error)
   gint status = 0;
   gpointer library;
 
-  if (!g_file_get_contents(INFER_EMULATE_PREFIX, &prefix, NULL, error))
+  if (!compile_for_device(source, error) ||
+      !g_file_get_contents(INFER_EMULATE_PREFIX, &prefix, NULL, error))
     return NULL;
   stem =
       g_strdup_printf("%s/infer-emulate-%d-%u", keep ? keep : g_get_tmp_dir(), getpid(), number++);
