@@ -23,7 +23,7 @@ is_number(InferType type)
 static gboolean
 cast_supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferLayout *outputs)
 {
-  gint input = infer_cuda_operand(step, 0);
+  gint input = infer_cuda_anchor_operand(step, 0);
 
   if (step->n_nodes != 1 || input < 0 || step->inputs[input]->value ||
       !is_number(step->inputs[input]->type) || !is_number(step->outputs[0]->type))
@@ -60,7 +60,7 @@ cast_prepare(InferPrepare *prepare, GError **error)
   const InferBuffer *in, *out = &prepare->outputs[0];
   InferCudaCopy copy;
 
-  cast->input = infer_cuda_operand(prepare->step, 0);
+  cast->input = infer_cuda_anchor_operand(prepare->step, 0);
   in = &prepare->inputs[cast->input];
   cast->function =
       infer_cuda_fixed(infer_cuda_device(prepare->device), kernel_name(in->type, out->type), error);

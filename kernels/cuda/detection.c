@@ -28,7 +28,7 @@ is_single(const InferStep *step)
 static gboolean
 bind(InferPrepare *prepare, guint index, gint *input, const void **constant, GError **error)
 {
-  *input = infer_cuda_operand(prepare->step, index);
+  *input = infer_cuda_anchor_operand(prepare->step, index);
   *constant = NULL;
   if (*input < 0)
     return infer_cuda_fail(prepare, error, INFER_ERROR_SHAPE, "input %u is missing", index);
@@ -287,7 +287,7 @@ typedef struct {
 static gboolean
 topk_supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferLayout *outputs)
 {
-  gint input = infer_cuda_operand(step, 0);
+  gint input = infer_cuda_anchor_operand(step, 0);
   InferType type;
 
   if (step->n_nodes != 1 || input < 0 || step->inputs[input]->value ||
@@ -308,7 +308,7 @@ topk_prepare(InferPrepare *prepare, GError **error)
   const InferBuffer *in;
   const InferDims *out;
 
-  topk->input = infer_cuda_operand(prepare->step, 0);
+  topk->input = infer_cuda_anchor_operand(prepare->step, 0);
   in = &prepare->inputs[topk->input];
   topk->values = infer_step_find_output(prepare->step, node->outputs[0]);
   topk->indices = infer_step_find_output(prepare->step, node->outputs[1]);

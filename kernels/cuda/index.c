@@ -45,7 +45,7 @@ index_new(InferPrepare *prepare, const char *kernel, guint n_inputs, GError **er
 static gboolean
 index_bind(Index *index, InferPrepare *prepare, guint slot, guint input, GError **error)
 {
-  gint at = infer_cuda_operand(prepare->step, input);
+  gint at = infer_cuda_anchor_operand(prepare->step, input);
 
   index->inputs[slot] = at;
   if (at < 0 || !prepare->inputs[at].value)
@@ -172,7 +172,7 @@ static gboolean
 pad_supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferLayout *outputs)
 {
   const InferNode *node = step->nodes[0];
-  gint input = infer_cuda_operand(step, 0);
+  gint input = infer_cuda_anchor_operand(step, 0);
 
   if (!single(step) || input < 0 || !infer_cuda_constant_operand(step, 1) ||
       (node->n_inputs > 3 && node->inputs[3] && !infer_cuda_constant_operand(step, 3)))
@@ -226,7 +226,7 @@ pad_axes(const InferPrepare *prepare, const InferDims *dims, InferCudaPadArgs *a
 static gboolean
 pad_prepare(InferPrepare *prepare, GError **error)
 {
-  const InferBuffer *in = &prepare->inputs[infer_cuda_operand(prepare->step, 0)];
+  const InferBuffer *in = &prepare->inputs[infer_cuda_anchor_operand(prepare->step, 0)];
   const InferBuffer *out = &prepare->outputs[0];
   g_autofree Index *index = index_new(prepare, "infer_pad", 2, error);
   InferCudaPadArgs *args;
@@ -263,7 +263,7 @@ static gboolean
 gather_supports(InferDevice *device, const InferStep *step, InferLayout *inputs,
                 InferLayout *outputs)
 {
-  gint indices = infer_cuda_operand(step, 1);
+  gint indices = infer_cuda_anchor_operand(step, 1);
 
   return single(step) && indices >= 0 && is_index(step->inputs[indices]->type);
 }
@@ -377,7 +377,7 @@ static gboolean
 where_supports(InferDevice *device, const InferStep *step, InferLayout *inputs,
                InferLayout *outputs)
 {
-  gint rank = step->outputs[0]->dims.n, condition = infer_cuda_operand(step, 0);
+  gint rank = step->outputs[0]->dims.n, condition = infer_cuda_anchor_operand(step, 0);
   gboolean varying = FALSE;
 
   if (!single(step) || condition < 0 || step->inputs[condition]->type != INFER_TYPE_BOOL)
@@ -430,7 +430,7 @@ static gboolean
 onehot_supports(InferDevice *device, const InferStep *step, InferLayout *inputs,
                 InferLayout *outputs)
 {
-  gint indices = infer_cuda_operand(step, 0), values = infer_cuda_operand(step, 2);
+  gint indices = infer_cuda_anchor_operand(step, 0), values = infer_cuda_operand(step, 2);
 
   if (!single(step) || indices < 0 || values < 0 ||
       infer_type_bits(step->inputs[indices]->type) < 8)
@@ -548,7 +548,7 @@ static gboolean
 scatter_supports(InferDevice *device, const InferStep *step, InferLayout *inputs,
                  InferLayout *outputs)
 {
-  gint indices = infer_cuda_operand(step, 1);
+  gint indices = infer_cuda_anchor_operand(step, 1);
   InferType type = step->outputs[0]->type;
   gint32 reduction = scatter_reduction(step->nodes[0]);
 
@@ -564,7 +564,7 @@ scatter_bind(Scatter *scatter, InferPrepare *prepare, GError **error)
   for (guint i = 0; i < 3; i++) {
     const InferArray *value;
 
-    scatter->inputs[i] = infer_cuda_operand(prepare->step, i);
+    scatter->inputs[i] = infer_cuda_anchor_operand(prepare->step, i);
     if (scatter->inputs[i] < 0)
       return infer_cuda_fail(prepare, error, INFER_ERROR_SHAPE, "input %u is missing", i);
     value = prepare->inputs[scatter->inputs[i]].value;
@@ -674,7 +674,7 @@ strided(const InferPrepare *prepare, gboolean output, guint index)
 static gboolean
 pad_strided(const InferPrepare *prepare, gboolean output, guint index)
 {
-  return output || (gint)index == infer_cuda_operand(prepare->step, 0);
+  return output || (gint)index == infer_cuda_anchor_operand(prepare->step, 0);
 }
 
 #define INDEX(NAME, RUN, STRIDED)                                                                  \

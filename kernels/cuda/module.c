@@ -35,7 +35,7 @@ static const struct {
   guint n;
 } tables[] = {
 #define TABLE(NAME) {NAME, G_N_ELEMENTS(NAME)},
-    TABLE(infer_cuda_ops_library) OPS MOVE LAST{NULL, 0},
+    OPS TABLE(infer_cuda_ops_library) MOVE LAST{NULL, 0},
 #undef TABLE
 };
 

@@ -57,7 +57,7 @@ strided(const InferPrepare *prepare, gboolean output, guint index)
 }
 
 gint
-infer_cuda_operand(const InferStep *step, guint index)
+infer_cuda_anchor_operand(const InferStep *step, guint index)
 {
   const InferNode *node = step->nodes[0];
 
@@ -108,7 +108,7 @@ prepare_one(InferPrepare *prepare, gint n, const gint64 *dims, const gint64 *src
 
   if (!move)
     return FALSE;
-  move->parts[0].input = infer_cuda_operand(prepare->step, 0);
+  move->parts[0].input = infer_cuda_anchor_operand(prepare->step, 0);
   if (!infer_cuda_copy_init(&move->parts[0].copy, prepare->outputs[0].type, n, dims, src, dst,
                             error))
     return FALSE;
@@ -120,7 +120,7 @@ prepare_one(InferPrepare *prepare, gint n, const gint64 *dims, const gint64 *src
 static const InferBuffer *
 input_of(const InferPrepare *prepare)
 {
-  return &prepare->inputs[infer_cuda_operand(prepare->step, 0)];
+  return &prepare->inputs[infer_cuda_anchor_operand(prepare->step, 0)];
 }
 
 /* --- infer.Reformat --- */
@@ -158,7 +158,7 @@ static gboolean
 transpose_supports(InferDevice *device, const InferStep *step, InferLayout *inputs,
                    InferLayout *outputs)
 {
-  return can_move(step, infer_cuda_operand(step, 0)) && step->outputs[0]->dims.n >= 0;
+  return can_move(step, infer_cuda_anchor_operand(step, 0)) && step->outputs[0]->dims.n >= 0;
 }
 
 static gboolean
@@ -186,7 +186,7 @@ slice_supports(InferDevice *device, const InferStep *step, InferLayout *inputs,
                InferLayout *outputs)
 {
   const InferNode *node = step->nodes[0];
-  gint input = infer_cuda_operand(step, 0);
+  gint input = infer_cuda_anchor_operand(step, 0);
 
   if (!can_move(step, input))
     return FALSE;
@@ -235,7 +235,7 @@ static gboolean
 expand_supports(InferDevice *device, const InferStep *step, InferLayout *inputs,
                 InferLayout *outputs)
 {
-  gint input = infer_cuda_operand(step, 0);
+  gint input = infer_cuda_anchor_operand(step, 0);
 
   if (!can_move(step, input) || step->outputs[0]->dims.n < 0 || step->inputs[input]->dims.n < 0)
     return FALSE;
@@ -360,7 +360,7 @@ concat_prepare(InferPrepare *prepare, GError **error)
     Part *part = &move->parts[i];
     const InferBuffer *in;
 
-    part->input = infer_cuda_operand(prepare->step, i);
+    part->input = infer_cuda_anchor_operand(prepare->step, i);
     if (part->input < 0)
       return infer_cuda_fail(prepare, error, INFER_ERROR_SHAPE, "input %u is missing", i);
     in = &prepare->inputs[part->input];
@@ -380,7 +380,7 @@ static gboolean
 split_supports(InferDevice *device, const InferStep *step, InferLayout *inputs,
                InferLayout *outputs)
 {
-  gint input = infer_cuda_operand(step, 0);
+  gint input = infer_cuda_anchor_operand(step, 0);
 
   if (!can_move(step, input))
     return FALSE;
@@ -394,7 +394,7 @@ static gboolean
 split_prepare(InferPrepare *prepare, GError **error)
 {
   const InferNode *node = prepare->step->nodes[0];
-  gint input = infer_cuda_operand(prepare->step, 0);
+  gint input = infer_cuda_anchor_operand(prepare->step, 0);
   const InferBuffer *in = &prepare->inputs[input];
   g_autofree Move *move = move_new(prepare, node->n_outputs, error);
   gint64 axis, at = 0;

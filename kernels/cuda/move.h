@@ -8,7 +8,7 @@ G_BEGIN_DECLS
 /* What steps of one node that move elements share. */
 
 /** infer_cuda_operand: the step's input that is the node's input @index; -1 where absent. */
-gint infer_cuda_operand(const InferStep *step, guint index);
+gint infer_cuda_anchor_operand(const InferStep *step, guint index);
 
 /** infer_cuda_constant_operand: Returns: (nullable): the value of the node's input @index. */
 const InferArray *infer_cuda_constant_operand(const InferStep *step, guint index);

@@ -25,7 +25,7 @@ static gboolean
 priorbox_supports(InferDevice *device, const InferStep *step, InferLayout *inputs,
                   InferLayout *outputs)
 {
-  return step->n_nodes == 1 && infer_cuda_operand(step, 0) >= 0 && infer_cuda_operand(step, 1) >= 0;
+  return step->n_nodes == 1 && infer_cuda_anchor_operand(step, 0) >= 0 && infer_cuda_operand(step, 1) >= 0;
 }
 
 static InferArray *
@@ -39,7 +39,7 @@ evaluate(InferPrepare *prepare, GError **error)
   const InferBuffer *buffers[2];
 
   for (guint i = 0; i < 2; i++)
-    buffers[i] = &prepare->inputs[infer_cuda_operand(prepare->step, i)];
+    buffers[i] = &prepare->inputs[infer_cuda_anchor_operand(prepare->step, i)];
   map = infer_array_new_view(buffers[0]->type, &buffers[0]->dims, &unread);
   image = infer_array_new_view(buffers[1]->type, &buffers[1]->dims, &unread);
   in[0] = map;

@@ -48,7 +48,7 @@ sampling_new(InferPrepare *prepare, const char *kernel, guint n_inputs, gint64 c
     return NULL;
   }
   for (guint i = 0; i < n_inputs; i++) {
-    gint at = infer_cuda_operand(prepare->step, i);
+    gint at = infer_cuda_anchor_operand(prepare->step, i);
     const InferArray *value = at >= 0 ? prepare->inputs[at].value : NULL;
 
     sampling->inputs[i] = at;

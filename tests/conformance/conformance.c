@@ -297,17 +297,9 @@ run_case(Run *run, const char *device, const Row *row, InferType type, guint ind
 }
 
 static void
-run_backend(Run *run, const char *device)
+run_rows_of(Run *run, const char *device, const Row *table)
 {
-  g_autoptr(GError) error = NULL;
-  InferDevice *opened = infer_device_open(device, 0, &error);
-  if (opened == NULL) {
-    g_print("ok %u # SKIP %s: %s\n", ++run->number, device, error->message);
-    run->no_device = TRUE;
-    return;
-  }
-  g_print("# %s: %s\n", device, opened->key);
-  for (const Row *row = rows; row->op != NULL; row++) {
+  for (const Row *row = table; row->op != NULL; row++) {
     if (run->only != NULL && !g_str_equal(run->only, row->op))
       continue;
     for (guint t = 0; row->types[t] != INFER_TYPE_UNDEFINED; t++) {
@@ -319,6 +311,21 @@ run_backend(Run *run, const char *device)
         run_case(run, device, row, row->types[t], i);
     }
   }
+}
+
+static void
+run_backend(Run *run, const char *device)
+{
+  g_autoptr(GError) error = NULL;
+  InferDevice *opened = infer_device_open(device, 0, &error);
+  if (opened == NULL) {
+    g_print("ok %u # SKIP %s: %s\n", ++run->number, device, error->message);
+    run->no_device = TRUE;
+    return;
+  }
+  g_print("# %s: %s\n", device, opened->key);
+  run_rows_of(run, device, rows);
+  run_rows_of(run, device, rows_shapes);
   infer_device_unref(opened);
 }
 
