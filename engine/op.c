@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "op.h"
 
+#include "widen.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,23 +134,31 @@ check_output(const InferNode *node, guint index, const InferOperand *out, GError
 }
 
 gboolean
+infer_op_shape_args(InferShapeArgs *args, GError **error)
+{
+  const InferNode *node = args->node;
+
+  if (!check_arity(node, args->in, args->n_in, args->n_out, error))
+    return FALSE;
+  for (guint i = 0; i < args->n_out; i++) {
+    memset(&args->out[i], 0, sizeof args->out[i]);
+    args->out[i].dims.n = -1;
+  }
+  if (!check_attrs(node, error) || !node->op->infer(args, error))
+    return FALSE;
+  for (guint i = 0; i < args->n_out; i++)
+    if (!check_output(node, i, &args->out[i], error))
+      return FALSE;
+  return TRUE;
+}
+
+gboolean
 infer_op_shape(const InferNode *node, const InferOperand *in, guint n_in, InferOperand *out,
                guint n_out, GError **error)
 {
-  InferShapeArgs args = {.node = node, .n_in = n_in, .in = in, .n_out = n_out, .out = out};
+  gboolean widens;
 
-  if (!check_arity(node, in, n_in, n_out, error))
-    return FALSE;
-  for (guint i = 0; i < n_out; i++) {
-    memset(&out[i], 0, sizeof out[i]);
-    out[i].dims.n = -1;
-  }
-  if (!check_attrs(node, error) || !node->op->infer(&args, error))
-    return FALSE;
-  for (guint i = 0; i < n_out; i++)
-    if (!check_output(node, i, &out[i], error))
-      return FALSE;
-  return TRUE;
+  return infer_widen_shape(node, in, n_in, out, n_out, &widens, error);
 }
 
 void
@@ -192,28 +202,40 @@ infer_operand_from_tensor(InferOperand *operand, const InferTensor *tensor)
 }
 
 static gboolean
-eval_outputs(const InferNode *node, const InferArray *const *in, guint n_in, InferOperand *shapes,
-             const InferShapeArgs *args, InferArray **out, guint n_out, GError **error)
+make_outputs(const InferOperand *shapes, InferArray **out, guint n_out, GError **error)
 {
-  g_autofree guint8 *scratch = NULL;
-  InferEvalArgs eval = {.node = node, .n_in = n_in, .in = in, .n_out = n_out, .out = out};
-
   for (guint i = 0; i < n_out; i++)
     if (infer_dims_is_constant(&shapes[i].dims) && shapes[i].type != INFER_TYPE_STRING) {
       out[i] = infer_array_new(shapes[i].type, &shapes[i].dims, error);
       if (!out[i])
         return FALSE;
     }
+  return TRUE;
+}
+
+static gboolean
+eval_outputs(const InferShapeArgs *args, InferEvalArgs *eval, GError **error)
+{
+  const InferNode *node = args->node;
+  g_autofree InferType *types = g_new0(InferType, args->n_out + 1);
+  g_autofree guint8 *scratch = NULL;
+
+  if (!make_outputs(args->out, eval->out, args->n_out, error))
+    return FALSE;
   if (node->op->scratch) {
-    gsize size = node->op->scratch(args);
+    gsize size = infer_widen_scratch(args, *args->widens);
 
     scratch = g_try_malloc0(size + 64);
     if (!scratch)
       return infer_op_error(node, error, INFER_ERROR_MEMORY,
                             "%" G_GSIZE_FORMAT " bytes of scratch cannot be had", size);
-    eval.scratch = scratch + (64 - (gsize)scratch % 64) % 64;
+    eval->scratch = scratch + (64 - (gsize)scratch % 64) % 64;
   }
-  return node->op->eval(&eval, error);
+  if (!*args->widens)
+    return node->op->eval(eval, error);
+  for (guint i = 0; i < args->n_out; i++)
+    types[i] = args->out[i].type;
+  return infer_widen_eval(eval, types, error);
 }
 
 gboolean
@@ -222,15 +244,22 @@ infer_op_eval_alloc(const InferNode *node, const InferArray *const *in, guint n_
 {
   g_autofree InferOperand *operands = g_new0(InferOperand, n_in + 1);
   g_autofree InferOperand *shapes = g_new0(InferOperand, n_out + 1);
-  InferShapeArgs args = {.node = node, .n_in = n_in, .in = operands, .n_out = n_out, .out = shapes};
+  gboolean widens = FALSE;
+  InferShapeArgs args = {.node = node,
+                         .n_in = n_in,
+                         .in = operands,
+                         .n_out = n_out,
+                         .out = shapes,
+                         .widens = &widens};
+  InferEvalArgs eval = {.node = node, .n_in = n_in, .in = in, .n_out = n_out, .out = out};
 
   for (guint i = 0; i < n_out; i++)
     out[i] = NULL;
   for (guint i = 0; i < n_in; i++)
     infer_operand_from_array(&operands[i], in[i]);
-  if (!infer_op_shape(node, operands, n_in, shapes, n_out, error))
+  if (!infer_op_shape_args(&args, error))
     return FALSE;
-  if (eval_outputs(node, in, n_in, shapes, &args, out, n_out, error)) {
+  if (eval_outputs(&args, &eval, error)) {
     for (guint i = 0; i < n_out; i++)
       if (!out[i])
         return infer_op_error(node, error, INFER_ERROR_FAILED, "output %u was not computed", i);

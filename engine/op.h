@@ -53,6 +53,7 @@ typedef struct {
   const InferOperand *in;
   guint n_out;
   InferOperand *out; /* zeroed, rank unknown, before the call */
+  gboolean *widens;  /* set where 16-bit floats are to be evaluated as float; see widen.h */
 } InferShapeArgs;
 
 /**
@@ -117,7 +118,14 @@ INFER_API const InferOp *const *infer_op_list(void);
 INFER_API gboolean infer_op_error(const InferNode *node, GError **error, InferError code,
                                   const char *format, ...) G_GNUC_PRINTF(4, 5);
 
-/** infer_op_require_type: checks input @index against a list of types that ends with UNDEFINED. */
+/** infer_op_eval_type: the type of input @index that eval is to see: float instead of float16 and
+ *  bfloat16, which are widened for it and its outputs of these types rounded (see widen.h). For
+ *  operators that check types by themselves. */
+InferType infer_op_eval_type(const InferShapeArgs *args, guint index);
+
+/** infer_op_require_type: checks input @index against a list of types that ends with UNDEFINED.
+ *  With float in it, float16 and bfloat16 are accepted too; where they are not in it themselves,
+ *  eval gets floats. */
 gboolean infer_op_require_type(const InferShapeArgs *args, guint index, GError **error, ...);
 
 /** infer_op_require_rank: checks that the rank is known and in [min, max]. */
@@ -142,6 +150,9 @@ gint64 *infer_op_const_ints(const InferShapeArgs *args, guint index, gsize *n);
 /** infer_op_strides: row-major strides in elements; broadcast dimensions (1 where @out is not)
  *  get stride 0, and @in is aligned to the right of @out. */
 void infer_op_broadcast_strides(const InferDims *in, const InferDims *out, gint64 *strides);
+
+/** infer_op_shape_args: runs shape inference on prepared arguments; widens has to be set. */
+gboolean infer_op_shape_args(InferShapeArgs *args, GError **error);
 
 /** infer_op_shape: runs shape inference of @node on given operands, checking arity. */
 gboolean infer_op_shape(const InferNode *node, const InferOperand *in, guint n_in,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "op.h"
 
+#include "half.h"
+
 #include <stdarg.h>
 
 gboolean
@@ -17,23 +19,39 @@ infer_op_error(const InferNode *node, GError **error, InferError code, const cha
   return FALSE;
 }
 
+InferType
+infer_op_eval_type(const InferShapeArgs *args, guint index)
+{
+  InferType type = args->in[index].type;
+
+  if (!infer_type_is_half(type))
+    return type;
+  *args->widens = TRUE;
+  return INFER_TYPE_FLOAT;
+}
+
 gboolean
 infer_op_require_type(const InferShapeArgs *args, guint index, GError **error, ...)
 {
-  g_autoptr(GString) allowed = g_string_new(NULL);
+  g_autoptr(GString) allowed = NULL;
   InferType have = args->in[index].type;
+  gboolean listed = FALSE, real = FALSE;
   va_list list;
   int type;
 
   va_start(list, error);
   while ((type = va_arg(list, int)) != INFER_TYPE_UNDEFINED) {
-    if ((InferType)type == have) {
-      va_end(list);
-      return TRUE;
-    }
+    listed = listed || (InferType)type == have;
+    real = real || type == INFER_TYPE_FLOAT;
+  }
+  va_end(list);
+  if (listed || (real && infer_op_eval_type(args, index) != have))
+    return TRUE;
+  allowed = g_string_new(NULL);
+  va_start(list, error);
+  while ((type = va_arg(list, int)) != INFER_TYPE_UNDEFINED)
     g_string_append_printf(allowed, "%s%s", allowed->len ? ", " : "",
                            infer_type_name((InferType)type));
-  }
   va_end(list);
   return infer_op_error(args->node, error, INFER_ERROR_UNSUPPORTED,
                         "input %u is of type %s; supported: %s", index, infer_type_name(have),

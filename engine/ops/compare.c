@@ -147,7 +147,7 @@ compare_infer(InferShapeArgs *args, GError **error)
   InferType type = args->in[0].type;
 
   for (guint i = 0; i < 2; i++)
-    if (!kernel_of(args->node, args->in[i].type))
+    if (!kernel_of(args->node, infer_op_eval_type(args, i)))
       return infer_op_error(args->node, error, INFER_ERROR_UNSUPPORTED,
                             "input %u is of type %s, which is not supported", i,
                             infer_type_name(args->in[i].type));
