@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "packed.h"
+#include "smallfloat.h"
+
 G_DEFINE_BOXED_TYPE(InferArray, infer_array, infer_array_ref, infer_array_unref)
 
 #define ALIGNMENT 64
@@ -172,32 +175,6 @@ infer_array_count(const InferArray *array)
   return infer_dims_count(&array->dims);
 }
 
-static double
-half_to_double(guint16 half)
-{
-  int exponent = (half >> 10) & 31;
-  int mantissa = half & 1023;
-  double value;
-
-  if (exponent == 31)
-    value = mantissa ? NAN : INFINITY;
-  else if (exponent == 0)
-    value = ldexp(mantissa, -24);
-  else
-    value = ldexp(mantissa + 1024, exponent - 25);
-  return half & 0x8000 ? -value : value;
-}
-
-static double
-bfloat_to_double(guint16 bits)
-{
-  guint32 wide = (guint32)bits << 16;
-  float value;
-
-  memcpy(&value, &wide, sizeof value);
-  return value;
-}
-
 static gint64
 double_to_int(double value)
 {
@@ -229,6 +206,56 @@ infer_array_get_int(const InferArray *array, gsize index)
   }
 }
 
+/* Codes of floats of 16 bits and fewer, and integers of 4 and 2 bits. */
+static guint
+get_code(const InferArray *array, gsize index)
+{
+  switch (infer_type_bits(array->type)) {
+  case 16:
+    return ((const guint16 *)array->data)[index];
+  case 8:
+    return ((const guint8 *)array->data)[index];
+  default:
+    return infer_packed_get(infer_type_bits(array->type), array->data, index);
+  }
+}
+
+static double
+get_small(const InferArray *array, gsize index)
+{
+  const guint bits = infer_type_bits(array->type);
+
+  if (infer_type_is_small_float(array->type))
+    return infer_small_float_decode(array->type, get_code(array, index));
+  if (array->type == INFER_TYPE_INT4 || array->type == INFER_TYPE_INT2)
+    return infer_packed_sign(bits, get_code(array, index));
+  if (array->type == INFER_TYPE_UINT4 || array->type == INFER_TYPE_UINT2)
+    return get_code(array, index);
+  return 0;
+}
+
+static void
+set_small(InferArray *array, gsize index, double value)
+{
+  const guint bits = infer_type_bits(array->type);
+  guint code;
+
+  if (infer_type_is_small_float(array->type))
+    code = infer_small_float_encode(array->type, value, TRUE, INFER_ROUND_UP);
+  else if (array->type == INFER_TYPE_INT4 || array->type == INFER_TYPE_INT2)
+    code = (guint)CLAMP(double_to_int(value), -(1 << (bits - 1)), (1 << (bits - 1)) - 1);
+  else if (array->type == INFER_TYPE_UINT4 || array->type == INFER_TYPE_UINT2)
+    code = (guint)CLAMP(double_to_int(value), 0, (1 << bits) - 1);
+  else
+    return;
+  if (bits == 16)
+    ((guint16 *)array->data)[index] = (guint16)code;
+  else if (bits == 8)
+    ((guint8 *)array->data)[index] = (guint8)code;
+  else
+    infer_packed_set(bits, array->data, index, code);
+}
+
 double
 infer_array_get_double(const InferArray *array, gsize index)
 {
@@ -237,10 +264,6 @@ infer_array_get_double(const InferArray *array, gsize index)
     return ((const float *)array->data)[index];
   case INFER_TYPE_DOUBLE:
     return ((const double *)array->data)[index];
-  case INFER_TYPE_FLOAT16:
-    return half_to_double(((const guint16 *)array->data)[index]);
-  case INFER_TYPE_BFLOAT16:
-    return bfloat_to_double(((const guint16 *)array->data)[index]);
   case INFER_TYPE_UINT8:
   case INFER_TYPE_BOOL:
     return ((const guint8 *)array->data)[index];
@@ -259,7 +282,7 @@ infer_array_get_double(const InferArray *array, gsize index)
   case INFER_TYPE_INT64:
     return (double)((const gint64 *)array->data)[index];
   default:
-    return 0;
+    return get_small(array, index);
   }
 }
 
@@ -306,6 +329,6 @@ infer_array_set_double(InferArray *array, gsize index, double value)
     ((gint64 *)array->data)[index] = double_to_int(value);
     break;
   default:
-    break;
+    set_small(array, index, value);
   }
 }

@@ -156,7 +156,7 @@ gboolean
 infer_op_shape(const InferNode *node, const InferOperand *in, guint n_in, InferOperand *out,
                guint n_out, GError **error)
 {
-  gboolean widens;
+  guint widens;
 
   return infer_widen_shape(node, in, n_in, out, n_out, &widens, error);
 }
@@ -231,11 +231,11 @@ eval_outputs(const InferShapeArgs *args, InferEvalArgs *eval, GError **error)
                             "%" G_GSIZE_FORMAT " bytes of scratch cannot be had", size);
     eval->scratch = scratch + (64 - (gsize)scratch % 64) % 64;
   }
-  if (!*args->widens)
+  if (*args->widens == 0)
     return node->op->eval(eval, error);
   for (guint i = 0; i < args->n_out; i++)
     types[i] = args->out[i].type;
-  return infer_widen_eval(eval, types, error);
+  return infer_widen_eval(eval, *args->widens, types, error);
 }
 
 gboolean
@@ -244,7 +244,7 @@ infer_op_eval_alloc(const InferNode *node, const InferArray *const *in, guint n_
 {
   g_autofree InferOperand *operands = g_new0(InferOperand, n_in + 1);
   g_autofree InferOperand *shapes = g_new0(InferOperand, n_out + 1);
-  gboolean widens = FALSE;
+  guint widens = 0;
   InferShapeArgs args = {.node = node,
                          .n_in = n_in,
                          .in = operands,

@@ -53,7 +53,7 @@ typedef struct {
   const InferOperand *in;
   guint n_out;
   InferOperand *out; /* zeroed, rank unknown, before the call */
-  gboolean *widens;  /* set where 16-bit floats are to be evaluated as float; see widen.h */
+  guint *widens;     /* which operands eval gets in a wider type; see widen.h */
 } InferShapeArgs;
 
 /**
@@ -117,6 +117,14 @@ INFER_API const InferOp *const *infer_op_list(void);
 /** infer_op_error: sets an error "node 'x' (Conv): <message>". Returns: FALSE. */
 INFER_API gboolean infer_op_error(const InferNode *node, GError **error, InferError code,
                                   const char *format, ...) G_GNUC_PRINTF(4, 5);
+
+/** InferWidening: what eval does not want to see as it is.
+ * @INFER_WIDEN_HALF: float16 and bfloat16 become float
+ * @INFER_WIDEN_PACKED: elements of 4 and 2 bits become bytes, with the sign that they have */
+typedef enum {
+  INFER_WIDEN_HALF = 1 << 0,
+  INFER_WIDEN_PACKED = 1 << 1,
+} InferWidening;
 
 /** infer_op_eval_type: the type of input @index that eval is to see: float instead of float16 and
  *  bfloat16, which are widened for it and its outputs of these types rounded (see widen.h). For

@@ -26,7 +26,7 @@ infer_op_eval_type(const InferShapeArgs *args, guint index)
 
   if (!infer_type_is_half(type))
     return type;
-  *args->widens = TRUE;
+  *args->widens |= INFER_WIDEN_HALF;
   return INFER_TYPE_FLOAT;
 }
 

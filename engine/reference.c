@@ -24,7 +24,7 @@ typedef struct {
   GHashTable *by_tensor; /* InferTensor -> index + 1 in values */
   InferEvalArgs *calls;  /* one per node */
   gsize *scratch;        /* offsets in the workspace */
-  gboolean *widens;      /* per node: it has operands of 16-bit floats */
+  guint *widens;         /* per node: InferWidening of its operands */
   InferWiden **wide;     /* per node; NULL where it has none */
   gsize *wide_offset;    /* in the workspace */
 } Reference;
@@ -154,11 +154,11 @@ prepare_widening(Reference *self, gsize *workspace, GError **error)
     g_autofree gboolean *constant = g_new0(gboolean, node->n_inputs + 1);
     gsize size;
 
-    if (!self->widens[i])
+    if (self->widens[i] == 0)
       continue;
     for (guint j = 0; j < node->n_inputs; j++)
       constant[j] = node->inputs[j] && node->inputs[j]->value && self->calls[i].in[j]->data;
-    self->wide[i] = infer_widen_new(&self->calls[i], constant, &size, error);
+    self->wide[i] = infer_widen_new(&self->calls[i], self->widens[i], constant, &size, error);
     if (!self->wide[i])
       return FALSE;
     self->wide_offset[i] = *workspace;
@@ -179,7 +179,7 @@ reference_prepare(InferPrepare *prepare, GError **error)
   self->values = g_array_new(FALSE, TRUE, sizeof(Value));
   self->by_tensor = g_hash_table_new(NULL, NULL);
   self->scratch = g_new0(gsize, step->n_nodes + 1);
-  self->widens = g_new0(gboolean, step->n_nodes + 1);
+  self->widens = g_new0(guint, step->n_nodes + 1);
   self->wide = g_new0(InferWiden *, step->n_nodes + 1);
   self->wide_offset = g_new0(gsize, step->n_nodes + 1);
   for (guint i = 0; i < step->n_inputs; i++)

@@ -2,13 +2,14 @@
 #include "widen.h"
 
 #include "half.h"
+#include "packed.h"
 
 #include <string.h>
 
 #define ALIGN(size) (((size) + 63) / 64 * 64)
 
 typedef struct {
-  const InferArray *half;
+  const InferArray *narrow;
   InferArray *wide;
   gsize offset; /* in the memory of a run */
   gsize count;
@@ -20,99 +21,129 @@ struct _InferWiden {
   const InferArray **in;
   InferArray **out;
   Copy *copies; /* of inputs, then of outputs */
-  guint n_in, n_copies;
+  guint n_in, n_copies, widens;
 };
 
 gboolean
 infer_widen_shape(const InferNode *node, const InferOperand *in, guint n_in, InferOperand *out,
-                  guint n_out, gboolean *widens, GError **error)
+                  guint n_out, guint *widens, GError **error)
 {
   InferShapeArgs args = {.node = node, .n_in = n_in, .in = in, .n_out = n_out, .out = out};
 
-  *widens = FALSE;
+  *widens = 0;
   args.widens = widens;
   return infer_op_shape_args(&args, error);
 }
 
-static void
-widen_operands(InferOperand *operands, guint n)
+/* The type that eval gets for @type; the same where it gets it as it is. */
+static InferType
+wide_type(InferType type, guint widens)
 {
-  for (guint i = 0; i < n; i++)
-    if (infer_type_is_half(operands[i].type)) {
-      operands[i].type = INFER_TYPE_FLOAT;
+  guint bits = infer_type_bits(type);
+
+  if ((widens & INFER_WIDEN_HALF) && infer_type_is_half(type))
+    return INFER_TYPE_FLOAT;
+  if ((widens & INFER_WIDEN_PACKED) && bits > 0 && bits < 8)
+    return type == INFER_TYPE_INT4 || type == INFER_TYPE_INT2 ? INFER_TYPE_INT8 : INFER_TYPE_UINT8;
+  return type;
+}
+
+static void
+widen_operands(InferOperand *operands, guint n, guint widens)
+{
+  for (guint i = 0; i < n; i++) {
+    InferType type = wide_type(operands[i].type, widens);
+
+    if (type != operands[i].type)
       operands[i].value = NULL;
-    }
+    operands[i].type = type;
+  }
 }
 
 gsize
-infer_widen_scratch(const InferShapeArgs *args, gboolean widens)
+infer_widen_scratch(const InferShapeArgs *args, guint widens)
 {
   g_autofree InferOperand *in = NULL, *out = NULL;
   InferShapeArgs wide = *args;
 
   if (!args->node->op->scratch)
     return 0;
-  if (!widens)
+  if (widens == 0)
     return args->node->op->scratch(args);
   in = g_memdup2(args->in, args->n_in * sizeof *in);
   out = g_memdup2(args->out, args->n_out * sizeof *out);
-  widen_operands(in, args->n_in);
-  widen_operands(out, args->n_out);
+  widen_operands(in, args->n_in, widens);
+  widen_operands(out, args->n_out, widens);
   wide.in = in;
   wide.out = out;
   return args->node->op->scratch(&wide);
 }
 
-/* --- prepared --- */
-
 static void
-widen_copy(const Copy *copy)
+widen(const InferArray *from, InferArray *to, gsize n)
 {
-  infer_widen_floats(copy->half->type, copy->half->data, copy->wide->data, copy->count);
+  if (to->type == INFER_TYPE_FLOAT)
+    infer_widen_floats(from->type, from->data, to->data, n);
+  else
+    infer_unpack(from->type, from->data, to->data, n);
 }
 
-static InferArray *
-add_copy(InferWiden *self, const InferArray *half, gboolean constant, gsize *size, GError **error)
+static void
+narrow(const InferArray *from, InferArray *to, gsize n)
 {
+  if (from->type == INFER_TYPE_FLOAT)
+    infer_narrow_floats(to->type, from->data, to->data, n);
+  else
+    infer_pack(to->type, from->data, to->data, n);
+}
+
+/* --- prepared --- */
+
+static InferArray *
+add_copy(InferWiden *self, const InferArray *from, gboolean constant, gsize *size, GError **error)
+{
+  InferType type = wide_type(from->type, self->widens);
   Copy *copy = &self->copies[self->n_copies];
 
-  copy->half = half;
+  copy->narrow = from;
   copy->constant = constant;
-  copy->count = (gsize)infer_array_count(half);
+  copy->count = (gsize)infer_array_count(from);
   if (!constant) {
     copy->offset = *size;
-    *size += ALIGN(copy->count * sizeof(float));
-    copy->wide = infer_array_new_view(INFER_TYPE_FLOAT, &half->dims, NULL);
+    *size += ALIGN(infer_type_size(type, (gint64)copy->count));
+    copy->wide = infer_array_new_view(type, &from->dims, NULL);
   } else {
-    copy->wide = infer_array_new(INFER_TYPE_FLOAT, &half->dims, error);
+    copy->wide = infer_array_new(type, &from->dims, error);
     if (!copy->wide)
       return NULL;
-    widen_copy(copy);
+    widen(from, copy->wide, copy->count);
   }
   self->n_copies++;
   return copy->wide;
 }
 
 static InferArray *
-copy_of(const InferWiden *self, const InferArray *half)
+copy_of(const InferWiden *self, const InferArray *from)
 {
   for (guint i = 0; i < self->n_copies; i++)
-    if (self->copies[i].half == half)
+    if (self->copies[i].narrow == from)
       return self->copies[i].wide;
   return NULL;
 }
 
 InferWiden *
-infer_widen_new(const InferEvalArgs *call, const gboolean *constant, gsize *size, GError **error)
+infer_widen_new(const InferEvalArgs *call, guint widens, const gboolean *constant, gsize *size,
+                GError **error)
 {
   InferWiden *self = g_new0(InferWiden, 1);
 
   *size = 0;
+  self->widens = widens;
   self->in = g_memdup2(call->in, (call->n_in + 1) * sizeof *self->in);
   self->out = g_memdup2(call->out, (call->n_out + 1) * sizeof *self->out);
   self->copies = g_new0(Copy, call->n_in + call->n_out);
   for (guint i = 0; i < call->n_in; i++) {
-    if (!call->in[i] || !infer_type_is_half(call->in[i]->type))
+    if (!call->in[i] || wide_type(call->in[i]->type, widens) == call->in[i]->type)
       continue;
     self->in[i] = copy_of(self, call->in[i]);
     if (!self->in[i])
@@ -124,7 +155,7 @@ infer_widen_new(const InferEvalArgs *call, const gboolean *constant, gsize *size
   }
   self->n_in = self->n_copies;
   for (guint i = 0; i < call->n_out; i++)
-    if (infer_type_is_half(call->out[i]->type))
+    if (wide_type(call->out[i]->type, widens) != call->out[i]->type)
       self->out[i] = add_copy(self, call->out[i], FALSE, size, error);
   self->call = *call;
   self->call.in = self->in;
@@ -146,103 +177,107 @@ infer_widen_free(InferWiden *widen)
 }
 
 gboolean
-infer_widen_run(InferWiden *widen, gpointer memory, gpointer scratch, GError **error)
+infer_widen_run(InferWiden *self, gpointer memory, gpointer scratch, GError **error)
 {
-  for (guint i = 0; i < widen->n_copies; i++) {
-    const Copy *copy = &widen->copies[i];
+  for (guint i = 0; i < self->n_copies; i++) {
+    const Copy *copy = &self->copies[i];
 
     if (copy->constant)
       continue;
     copy->wide->data = (guint8 *)memory + copy->offset;
-    if (i < widen->n_in)
-      widen_copy(copy);
+    if (i < self->n_in)
+      widen(copy->narrow, copy->wide, copy->count);
   }
-  widen->call.scratch = scratch;
-  if (!widen->call.node->op->eval(&widen->call, error))
+  self->call.scratch = scratch;
+  if (!self->call.node->op->eval(&self->call, error))
     return FALSE;
-  for (guint i = widen->n_in; i < widen->n_copies; i++) {
-    const Copy *copy = &widen->copies[i];
+  for (guint i = self->n_in; i < self->n_copies; i++) {
+    const Copy *copy = &self->copies[i];
 
-    infer_narrow_floats(copy->half->type, copy->wide->data, copy->half->data, copy->count);
+    narrow(copy->wide, (InferArray *)copy->narrow, copy->count);
   }
   return TRUE;
 }
 
 /* --- once --- */
 
-static InferArray *
-array_as(const InferArray *from, InferType type, GError **error)
-{
-  InferArray *to = infer_array_new(type, &from->dims, error);
-  gsize n = (gsize)infer_array_count(from);
-
-  if (to && type == INFER_TYPE_FLOAT)
-    infer_widen_floats(from->type, from->data, to->data, n);
-  else if (to)
-    infer_narrow_floats(type, from->data, to->data, n);
-  return to;
-}
+typedef struct {
+  const InferEvalArgs *call;
+  const InferType *types; /* of the outputs */
+  guint widens;
+  const InferArray **in;
+  InferArray **out;
+  GPtrArray *made;
+} Once;
 
 static gboolean
-widen_all(const InferEvalArgs *call, const InferType *types, const InferArray **in,
-          InferArray **out, GPtrArray *made, GError **error)
+widen_all(Once *self, GError **error)
 {
-  for (guint i = 0; i < call->n_in; i++) {
-    in[i] = call->in[i];
-    if (!in[i] || !infer_type_is_half(in[i]->type))
+  const InferEvalArgs *call = self->call;
+
+  for (guint i = 0; i < call->n_in + call->n_out; i++) {
+    const InferArray *array = i < call->n_in ? call->in[i] : call->out[i - call->n_in];
+    InferType type = array ? wide_type(array->type, self->widens) : INFER_TYPE_UNDEFINED;
+    InferArray *wide = (InferArray *)array;
+
+    if (array && type != array->type) {
+      wide = infer_array_new(type, &array->dims, error);
+      if (!wide)
+        return FALSE;
+      g_ptr_array_add(self->made, wide);
+    }
+    if (i >= call->n_in) {
+      self->out[i - call->n_in] = wide;
       continue;
-    in[i] = array_as(in[i], INFER_TYPE_FLOAT, error);
-    if (!in[i])
-      return FALSE;
-    g_ptr_array_add(made, (gpointer)in[i]);
-  }
-  for (guint i = 0; i < call->n_out; i++) {
-    out[i] = call->out[i];
-    if (!out[i] || !infer_type_is_half(types[i]))
-      continue;
-    out[i] = infer_array_new(INFER_TYPE_FLOAT, &out[i]->dims, error);
-    if (!out[i])
-      return FALSE;
-    g_ptr_array_add(made, out[i]);
+    }
+    self->in[i] = wide;
+    if (wide != array)
+      widen(array, wide, (gsize)infer_array_count(array));
   }
   return TRUE;
 }
 
-/* The outputs were there as half precision, or are new. */
+/* The outputs were there, or the operator has made them. */
 static gboolean
-narrow_all(const InferEvalArgs *call, const InferType *types, InferArray **out, GError **error)
+narrow_all(Once *self, GError **error)
 {
+  const InferEvalArgs *call = self->call;
   gboolean ok = TRUE;
 
   for (guint i = 0; i < call->n_out; i++) {
-    if (!out[i] || !infer_type_is_half(types[i]) || out[i]->type != INFER_TYPE_FLOAT) {
-      call->out[i] = out[i];
-    } else if (call->out[i]) {
-      infer_narrow_floats(types[i], out[i]->data, call->out[i]->data,
-                          (gsize)infer_array_count(out[i]));
-    } else {
-      call->out[i] = ok ? array_as(out[i], types[i], error) : NULL;
-      ok = ok && call->out[i];
-      infer_array_unref(out[i]);
+    InferArray *wide = self->out[i];
+    InferType type = self->types[i];
+
+    if (!wide || wide->type != wide_type(type, self->widens) || wide->type == type) {
+      call->out[i] = wide;
+      continue;
     }
+    if (!call->out[i]) {
+      call->out[i] = ok ? infer_array_new(type, &wide->dims, error) : NULL;
+      g_ptr_array_add(self->made, wide);
+      ok = ok && call->out[i];
+    }
+    if (call->out[i])
+      narrow(wide, call->out[i], (gsize)infer_array_count(wide));
   }
   return ok;
 }
 
 gboolean
-infer_widen_eval(const InferEvalArgs *call, const InferType *types, GError **error)
+infer_widen_eval(const InferEvalArgs *call, guint widens, const InferType *types, GError **error)
 {
   g_autoptr(GPtrArray) made = g_ptr_array_new_with_free_func((GDestroyNotify)infer_array_unref);
   g_autofree const InferArray **in = g_new0(const InferArray *, call->n_in + 1);
   g_autofree InferArray **out = g_new0(InferArray *, call->n_out + 1);
+  Once self = {call, types, widens, in, out, made};
   InferEvalArgs wide = *call;
   gboolean ok;
 
-  if (!widen_all(call, types, in, out, made, error))
+  if (!widen_all(&self, error))
     return FALSE;
   wide.in = in;
   wide.out = out;
   ok = call->node->op->eval(&wide, error);
   /* What was made before an error is handed over as well, for the caller to free. */
-  return narrow_all(call, types, out, ok ? error : NULL) && ok;
+  return narrow_all(&self, ok ? error : NULL) && ok;
 }

@@ -6,20 +6,21 @@
 G_BEGIN_DECLS
 
 /*
- * Evaluation of float16 and bfloat16 for all operators at once: operands of these types are
- * widened to float, the operator evaluates floats, and what it gives is rounded once.
+ * Evaluation of types that operators do not want to know of, for all operators at once: float16
+ * and bfloat16 operands are widened to float, the operator evaluates floats, and what it gives is
+ * rounded once; elements of 4 and 2 bits that are only moved become bytes and are packed again.
  *
  * An operator says by its type check that it wants this: infer_op_require_type() with float among
  * the types and the operand's own not, or infer_op_eval_type(). An operator which moves elements
- * without looking at them checks nothing of the kind and gets them as they are.
+ * without looking at them checks nothing of the kind and gets 16-bit floats as they are.
  */
 
-/** infer_widen_shape: infer_op_shape(), and in @widens whether evaluating needs widening. */
+/** infer_widen_shape: infer_op_shape(), and in @widens which InferWidening evaluating needs. */
 gboolean infer_widen_shape(const InferNode *node, const InferOperand *in, guint n_in,
-                           InferOperand *out, guint n_out, gboolean *widens, GError **error);
+                           InferOperand *out, guint n_out, guint *widens, GError **error);
 
-/** infer_widen_scratch: bytes of scratch that evaluating floats needs. */
-gsize infer_widen_scratch(const InferShapeArgs *args, gboolean widens);
+/** infer_widen_scratch: bytes of scratch that evaluating the wider types needs. */
+gsize infer_widen_scratch(const InferShapeArgs *args, guint widens);
 
 /** InferWiden: a call that widens, made ready to be run any number of times without allocating. */
 typedef struct _InferWiden InferWiden;
@@ -27,14 +28,15 @@ typedef struct _InferWiden InferWiden;
 /**
  * infer_widen_new:
  * @call: the call, with the arrays of all operands; kept, and their data is read at each run
+ * @widens: InferWidening
  * @constant: per input: its elements are there already and never change; they are widened now
  * @size: (out): bytes of memory that a run needs
  * @error: return location
  *
  * Returns: (transfer full) (nullable): the prepared call
  */
-InferWiden *infer_widen_new(const InferEvalArgs *call, const gboolean *constant, gsize *size,
-                            GError **error);
+InferWiden *infer_widen_new(const InferEvalArgs *call, guint widens, const gboolean *constant,
+                            gsize *size, GError **error);
 void infer_widen_free(InferWiden *widen);
 
 /** infer_widen_run: evaluates; @memory is aligned to 64 and has no meaning between runs. */
@@ -42,6 +44,7 @@ gboolean infer_widen_run(InferWiden *widen, gpointer memory, gpointer scratch, G
 
 /** infer_widen_eval: the call for once, with memory of its own. Outputs that are %NULL are made as
  *  the operator makes them, in @types. */
-gboolean infer_widen_eval(const InferEvalArgs *call, const InferType *types, GError **error);
+gboolean infer_widen_eval(const InferEvalArgs *call, guint widens, const InferType *types,
+                          GError **error);
 
 G_END_DECLS

@@ -116,7 +116,7 @@ INFER_API gint64 infer_array_count(const InferArray *array);
 
 /**
  * infer_array_get_int:
- * @array: an array of any numeric type of 8 bits or more
+ * @array: an array of any numeric type
  * @index: element, row-major
  *
  * Returns: the element converted; 0 for types that have no value here (strings, complex).
@@ -124,7 +124,7 @@ INFER_API gint64 infer_array_count(const InferArray *array);
 INFER_API gint64 infer_array_get_int(const InferArray *array, gsize index);
 /**
  * infer_array_get_double:
- * @array: an array of any numeric type of 8 bits or more
+ * @array: an array of any numeric type
  * @index: element, row-major
  *
  * Returns: the element converted; 0 for types that have no value here (strings, complex).
@@ -134,7 +134,8 @@ INFER_API double infer_array_get_double(const InferArray *array, gsize index);
  * infer_array_set_double:
  * @array: an array that the caller made
  * @index: element, row-major
- * @value: stored converted to the array's type, saturating integers
+ * @value: stored converted to the array's type, saturating integers and floats of 8 bits and fewer;
+ *   floats are rounded to nearest, float8e8m0 up
  */
 INFER_API void infer_array_set_double(InferArray *array, gsize index, double value);
 
