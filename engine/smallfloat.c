@@ -31,6 +31,9 @@ infer_type_is_small_float(InferType type)
          ((guint)type < INFER_N_TYPES && formats[type].exponent != 0);
 }
 
+/* What not-a-number becomes where there is none: e2m1's negative zero. */
+#define NO_NAN 0x8
+
 static double
 decode_e8m0(guint code)
 {
@@ -125,10 +128,8 @@ infer_small_float_encode(InferType type, double value, gboolean saturate, InferR
     saturate = TRUE;
   memcpy(&bits, &value, sizeof bits);
   sign = (guint)(bits >> 63) << (f->exponent + f->mantissa);
-  if (f->no_negative_zero && isnan(value))
-    return f->nan;
   if (isnan(value))
-    return sign | (f->nan ? f->nan : f->greatest);
+    return f->no_negative_zero ? f->nan : f->nan ? sign | f->nan : NO_NAN;
   result = isinf(value) ? G_MAXUINT64 : round_magnitude(f, bits);
   if (result > f->greatest) {
     if (saturate)

@@ -38,7 +38,7 @@ double infer_small_float_decode(InferType type, guint code);
  *   not-a-number where the type has none. float16 and bfloat16 never saturate, float4e2m1 always.
  *
  * ONNX's Cast. Not-a-number keeps its sign where the type has two of them; float4e2m1, which has
- * none, gets the greatest number of its sign.
+ * none, gets its negative zero, as in ONNX's tests.
  *
  * Returns: the code.
  */

@@ -135,9 +135,6 @@ compare(const char *name, const InferArray *want, const InferArray *have, double
   InferType part = want->type == INFER_TYPE_COMPLEX64    ? INFER_TYPE_FLOAT
                    : want->type == INFER_TYPE_COMPLEX128 ? INFER_TYPE_DOUBLE
                                                          : want->type;
-  if (infer_type_bits(part) < 8)
-    return memcmp(want->data, have->data, want->size) == 0 ||
-           differ(error, name, "packed elements differ");
   InferDims flat = INFER_DIMS(part == want->type ? count : 2 * count);
   g_autoptr(InferArray) a = infer_array_new_view(part, &flat, want->data);
   g_autoptr(InferArray) b = infer_array_new_view(part, &flat, have->data);
