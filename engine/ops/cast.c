@@ -100,8 +100,7 @@ static const CastFunc cast_funcs[INFER_N_TYPES] = {
 static gboolean
 is_packed_int(InferType type)
 {
-  return infer_type_bits(type) > 0 && infer_type_bits(type) < 8 &&
-         type != INFER_TYPE_FLOAT4E2M1;
+  return infer_type_bits(type) > 0 && infer_type_bits(type) < 8 && type != INFER_TYPE_FLOAT4E2M1;
 }
 
 static gboolean

@@ -69,8 +69,16 @@ static const InferBinaryKernel bitwise_or[INFER_N_TYPES] = {SIGNED_KERNELS(bit_o
                                                             UNSIGNED_KERNELS(bit_or)};
 static const InferBinaryKernel bitwise_xor[INFER_N_TYPES] = {SIGNED_KERNELS(bit_xor),
                                                              UNSIGNED_KERNELS(bit_xor)};
-static const InferBinaryKernel left[INFER_N_TYPES] = {UNSIGNED_KERNELS(shift_left)};
-static const InferBinaryKernel right[INFER_N_TYPES] = {UNSIGNED_KERNELS(shift_right)};
+/* Shifting all bits out leaves the sign. A negative amount counts as a great one. */
+#define SHIFT_SIGNED ((guint64)y >= BITS ? -(x < 0) : x >> y)
+INFER_BINARY_LOOP(shift_signed_8, gint8, gint8, SHIFT_SIGNED)
+INFER_BINARY_LOOP(shift_signed_16, gint16, gint16, SHIFT_SIGNED)
+INFER_BINARY_LOOP(shift_signed_32, gint32, gint32, SHIFT_SIGNED)
+INFER_BINARY_LOOP(shift_signed_64, gint64, gint64, SHIFT_SIGNED)
+static const InferBinaryKernel left[INFER_N_TYPES] = {SIGNED_KERNELS(shift_left),
+                                                      UNSIGNED_KERNELS(shift_left)};
+static const InferBinaryKernel right[INFER_N_TYPES] = {SIGNED_KERNELS(shift_signed),
+                                                       UNSIGNED_KERNELS(shift_right)};
 
 typedef struct {
   InferOp op;
@@ -212,7 +220,7 @@ static const Compare ops[] = {
     COMPARISON("BitwiseAnd", 18, bitwise_and, NULL, FALSE, NULL, compare_infer),
     COMPARISON("BitwiseOr", 18, bitwise_or, NULL, FALSE, NULL, compare_infer),
     COMPARISON("BitwiseXor", 18, bitwise_xor, NULL, FALSE, NULL, compare_infer),
-    COMPARISON("BitShift", 11, left, NULL, FALSE, shift_attrs, shift_infer),
+    COMPARISON("BitShift", 28, left, NULL, FALSE, shift_attrs, shift_infer),
 };
 
 extern const InferOp *const infer_ops_compare[];
