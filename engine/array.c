@@ -26,6 +26,47 @@ array_alloc(InferType type, const InferDims *dims)
   return array;
 }
 
+/* Strings are interned, so that equal ones are one pointer and data movement can move pointers;
+ * the empty string is NULL, as in fresh memory. */
+typedef struct {
+  gsize n;
+  char *strings[];
+} Strings;
+
+static void
+strings_free(gpointer data)
+{
+  Strings *strings = data;
+
+  for (gsize i = 0; i < strings->n; i++)
+    g_clear_pointer(&strings->strings[i], g_ref_string_release);
+  g_free(strings);
+}
+
+static InferArray *
+string_array_new(const InferDims *dims, GError **error)
+{
+  gint64 count = infer_dims_count(dims);
+  Strings *strings;
+  InferArray *array;
+
+  strings = count < 0 || count > (gint64)(MAX_ARRAY_SIZE / sizeof(char *))
+                ? NULL
+                : g_try_malloc0(sizeof *strings + (gsize)count * sizeof(char *));
+  if (!strings) {
+    g_autofree char *text = infer_dims_to_string(dims);
+    g_set_error(
+        error, INFER_ERROR, INFER_ERROR_MEMORY,
+        "an array of %s strings cannot be had: the dimensions are not constant or too large", text);
+    return NULL;
+  }
+  strings->n = (gsize)count;
+  array = array_alloc(INFER_TYPE_STRING, dims);
+  array->data = strings->strings;
+  array->owner = g_bytes_new_with_free_func(strings, sizeof *strings, strings_free, strings);
+  return array;
+}
+
 static gboolean
 array_size(InferType type, const InferDims *dims, gsize *size, GError **error)
 {
@@ -60,6 +101,8 @@ infer_array_new(InferType type, const InferDims *dims, GError **error)
   gpointer data;
   gsize size, allocated;
 
+  if (type == INFER_TYPE_STRING)
+    return string_array_new(dims, error);
   if (!array_size(type, dims, &size, error))
     return NULL;
   allocated = MAX(size + (ALIGNMENT - size % ALIGNMENT) % ALIGNMENT, ALIGNMENT);
@@ -151,6 +194,45 @@ infer_array_new_int64s(const gint64 *values, gsize n)
   if (n)
     memcpy(array->data, values, n * sizeof(gint64));
   return array;
+}
+
+InferArray *
+infer_array_new_strings(const InferDims *dims, const char *const *values, gsize n, GError **error)
+{
+  InferArray *array = string_array_new(dims, error);
+
+  if (array && (gint64)n != infer_dims_count(dims)) {
+    g_autofree char *text = infer_dims_to_string(dims);
+    g_set_error(error, INFER_ERROR, INFER_ERROR_SHAPE,
+                "an array of %s strings cannot be made of %" G_GSIZE_FORMAT, text, n);
+    g_clear_pointer(&array, infer_array_unref);
+  }
+  for (gsize i = 0; array && i < n; i++)
+    infer_array_set_string(array, i, values[i]);
+  return array;
+}
+
+const char *
+infer_array_get_string(const InferArray *array, gsize index)
+{
+  const char *value;
+
+  if (array->type != INFER_TYPE_STRING || index >= (gsize)infer_array_count(array))
+    return "";
+  value = ((char *const *)array->data)[index];
+  return value ? value : "";
+}
+
+void
+infer_array_set_string(InferArray *array, gsize index, const char *value)
+{
+  char **at = (char **)array->data + index;
+
+  if (array->type != INFER_TYPE_STRING || index >= (gsize)infer_array_count(array))
+    return;
+  g_clear_pointer(at, g_ref_string_release);
+  if (value && value[0])
+    *at = g_ref_string_new_intern(value);
 }
 
 InferArray *

@@ -205,7 +205,7 @@ static gboolean
 make_outputs(const InferOperand *shapes, InferArray **out, guint n_out, GError **error)
 {
   for (guint i = 0; i < n_out; i++)
-    if (infer_dims_is_constant(&shapes[i].dims) && shapes[i].type != INFER_TYPE_STRING) {
+    if (infer_dims_is_constant(&shapes[i].dims)) {
       out[i] = infer_array_new(shapes[i].type, &shapes[i].dims, error);
       if (!out[i])
         return FALSE;

@@ -120,10 +120,13 @@ INFER_API gboolean infer_op_error(const InferNode *node, GError **error, InferEr
 
 /** InferWidening: what eval does not want to see as it is.
  * @INFER_WIDEN_HALF: float16 and bfloat16 become float
- * @INFER_WIDEN_PACKED: elements of 4 and 2 bits become bytes, with the sign that they have */
+ * @INFER_WIDEN_PACKED: elements of 4 and 2 bits become bytes, with the sign that they have
+ * @INFER_WIDEN_STRING: strings become unsigned integers of the size of a pointer, of which equal
+ *   strings have the same one; the empty string is 0 */
 typedef enum {
   INFER_WIDEN_HALF = 1 << 0,
   INFER_WIDEN_PACKED = 1 << 1,
+  INFER_WIDEN_STRING = 1 << 2,
 } InferWidening;
 
 /** infer_op_eval_type: the type of input @index that eval is to see: float instead of float16 and
@@ -154,6 +157,10 @@ gboolean infer_op_content(const InferShapeArgs *args, guint index, InferDims *co
 /** infer_op_const_ints: the contents of a constant integer input of any length.
  *  Returns: (transfer full) (nullable): NULL when not constant. */
 gint64 *infer_op_const_ints(const InferShapeArgs *args, guint index, gsize *n);
+
+/** infer_op_strings: the strings of a list attribute.
+ *  Returns: (transfer full) (nullable): %NULL where the node has none. */
+char **infer_op_strings(const InferNode *node, const char *name, gsize *n);
 
 /** infer_op_strides: row-major strides in elements; broadcast dimensions (1 where @out is not)
  *  get stride 0, and @in is aligned to the right of @out. */

@@ -154,3 +154,13 @@ infer_op_broadcast_strides(const InferDims *in, const InferDims *out, gint64 *st
     stride *= in->d[j];
   }
 }
+
+char **
+infer_op_strings(const InferNode *node, const char *name, gsize *n)
+{
+  g_autoptr(GVariant) value =
+      node->attrs ? g_variant_lookup_value(node->attrs, name, G_VARIANT_TYPE_STRING_ARRAY) : NULL;
+
+  *n = 0;
+  return value ? g_variant_dup_strv(value, n) : NULL;
+}

@@ -73,6 +73,17 @@ reference_release(gpointer state)
   g_free(self);
 }
 
+/* Strings have no bytes in buffers. */
+static gboolean
+refuse_strings(const InferNode *node, const InferOperand *operands, guint n, GError **error)
+{
+  for (guint i = 0; i < n; i++)
+    if (operands[i].type == INFER_TYPE_STRING)
+      return infer_op_error(node, error, INFER_ERROR_UNSUPPORTED,
+                            "it works on strings, which a step cannot; the plan is damaged");
+  return TRUE;
+}
+
 static gboolean
 prepare_node(Reference *self, guint index, gsize *workspace, GError **error)
 {
@@ -91,8 +102,10 @@ prepare_node(Reference *self, guint index, gsize *workspace, GError **error)
     if (node->inputs[j]->value)
       infer_operand_from_array(&in[j], node->inputs[j]->value);
   }
-  if (!infer_widen_shape(node, in, node->n_inputs, out, node->n_outputs, &self->widens[index],
-                         error))
+  if (!refuse_strings(node, in, node->n_inputs, error) ||
+      !infer_widen_shape(node, in, node->n_inputs, out, node->n_outputs, &self->widens[index],
+                         error) ||
+      !refuse_strings(node, out, node->n_outputs, error))
     return FALSE;
   for (guint j = 0; j < node->n_outputs; j++) {
     if (find_value(self, node->outputs[j]))

@@ -45,6 +45,8 @@ wide_type(InferType type, guint widens)
     return INFER_TYPE_FLOAT;
   if ((widens & INFER_WIDEN_PACKED) && bits > 0 && bits < 8)
     return type == INFER_TYPE_INT4 || type == INFER_TYPE_INT2 ? INFER_TYPE_INT8 : INFER_TYPE_UINT8;
+  if ((widens & INFER_WIDEN_STRING) && type == INFER_TYPE_STRING)
+    return sizeof(gpointer) == 8 ? INFER_TYPE_UINT64 : INFER_TYPE_UINT32;
   return type;
 }
 
@@ -84,8 +86,18 @@ widen(const InferArray *from, InferArray *to, gsize n)
 {
   if (to->type == INFER_TYPE_FLOAT)
     infer_widen_floats(from->type, from->data, to->data, n);
+  else if (from->type == INFER_TYPE_STRING)
+    memcpy(to->data, from->data, n * sizeof(char *));
   else
     infer_unpack(from->type, from->data, to->data, n);
+}
+
+/* The numbers are those of the inputs' strings, which live still. */
+static void
+copy_strings(char *const *from, char **to, gsize n)
+{
+  for (gsize i = 0; i < n; i++)
+    to[i] = from[i] ? g_ref_string_acquire(from[i]) : NULL;
 }
 
 static void
@@ -93,6 +105,8 @@ narrow(const InferArray *from, InferArray *to, gsize n)
 {
   if (from->type == INFER_TYPE_FLOAT)
     infer_narrow_floats(to->type, from->data, to->data, n);
+  else if (to->type == INFER_TYPE_STRING)
+    copy_strings(from->data, to->data, n);
   else
     infer_pack(to->type, from->data, to->data, n);
 }
@@ -278,6 +292,10 @@ infer_widen_eval(const InferEvalArgs *call, guint widens, const InferType *types
   wide.in = in;
   wide.out = out;
   ok = call->node->op->eval(&wide, error);
-  /* What was made before an error is handed over as well, for the caller to free. */
-  return narrow_all(&self, ok ? error : NULL) && ok;
+  if (ok)
+    return narrow_all(&self, error);
+  for (guint i = 0; i < call->n_out; i++)
+    if (out[i] && out[i] != call->out[i] && !call->out[i])
+      infer_array_unref(out[i]);
+  return FALSE;
 }

@@ -8,7 +8,8 @@ G_BEGIN_DECLS
 /*
  * Evaluation of types that operators do not want to know of, for all operators at once: float16
  * and bfloat16 operands are widened to float, the operator evaluates floats, and what it gives is
- * rounded once; elements of 4 and 2 bits that are only moved become bytes and are packed again.
+ * rounded once; elements of 4 and 2 bits that are only moved become bytes and are packed again;
+ * strings that are only moved or compared become numbers.
  *
  * An operator says by its type check that it wants this: infer_op_require_type() with float among
  * the types and the operand's own not, or infer_op_eval_type(). An operator which moves elements

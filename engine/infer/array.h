@@ -9,8 +9,9 @@ G_BEGIN_DECLS
  * InferArray:
  * @type: element type
  * @dims: constant dimensions
- * @size: bytes at @data
- * @data: the elements, row-major, aligned to 64 bytes when allocated here
+ * @size: bytes at @data; 0 for strings
+ * @data: the elements, row-major, aligned to 64 bytes when allocated here; of strings it is
+ *   private, see infer_array_get_string()
  *
  * A refcounted block of elements on the host: a weight, a constant, an input or an output.
  * The fields are read-only to users; what @data points at may be written by the creator.
@@ -94,6 +95,38 @@ INFER_API InferArray *infer_array_new_float(float value);
  * Returns: (transfer full): a vector of @n int64.
  */
 INFER_API InferArray *infer_array_new_int64s(const gint64 *values, gsize n);
+
+/**
+ * infer_array_new_strings:
+ * @dims: constant dimensions
+ * @values: (array length=n) (nullable): the elements, row-major; copied, %NULL for empty ones
+ * @n: how many there are
+ * @error: return location
+ *
+ * Strings live on the host only and are bytes without a meaning to this library; ONNX's are UTF-8.
+ *
+ * Returns: (transfer full) (nullable): the array, or %NULL when the dimensions ask for another
+ *   number of elements.
+ */
+INFER_API InferArray *infer_array_new_strings(const InferDims *dims, const char *const *values,
+                                              gsize n, GError **error);
+
+/**
+ * infer_array_get_string:
+ * @array: an array of strings
+ * @index: element, row-major
+ *
+ * Returns: (transfer none): the element; "" in an array of another type or beyond its end
+ */
+INFER_API const char *infer_array_get_string(const InferArray *array, gsize index);
+
+/**
+ * infer_array_set_string:
+ * @array: an array of strings that the caller made
+ * @index: element, row-major
+ * @value: (nullable): copied
+ */
+INFER_API void infer_array_set_string(InferArray *array, gsize index, const char *value);
 
 /**
  * infer_array_ref: (skip)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cast-string.h"
 #include "half.h"
 #include "number.h"
 #include "packed.h"
@@ -107,8 +108,8 @@ static gboolean
 cast_supported(gint64 type)
 {
   return type > 0 && type < INFER_N_TYPES &&
-         (cast_funcs[type] || infer_type_is_small_float((InferType)type) ||
-          is_packed_int((InferType)type));
+         (type == INFER_TYPE_STRING || cast_funcs[type] ||
+          infer_type_is_small_float((InferType)type) || is_packed_int((InferType)type));
 }
 
 typedef struct {
@@ -282,13 +283,14 @@ cast_infer(InferShapeArgs *args, GError **error)
     const char *name = to > 0 && to < INFER_N_TYPES ? infer_type_name((InferType)to) : "unknown";
     return infer_op_error(node, error, INFER_ERROR_UNSUPPORTED,
                           "a cast from %s to %s (to=%" G_GINT64_FORMAT
-                          ") is not supported; integers, bool and floats are",
+                          ") is not supported; integers, bool, floats and "
+                          "strings are",
                           infer_type_name(from), name, to);
   }
   if (!data_set(args, 0, (InferType)to, &args->in[0].dims, error))
     return FALSE;
   gint64 limit = cast_limit(out->type);
-  if (limit < 0)
+  if (limit < 0 || from == INFER_TYPE_STRING)
     return TRUE;
   data_pass_content(args);
   for (gint i = 0; out->has_content && i < out->content.n; i++) {
@@ -311,6 +313,11 @@ cast_eval(const InferEvalArgs *args, GError **error)
   guint mode;
   if (!number_choice(args->node, "round_mode", rounding_names, &mode, error))
     return FALSE;
+  if (to == INFER_TYPE_STRING)
+    return infer_cast_to_strings(args->node, in, out, error);
+  if (in->type == INFER_TYPE_STRING)
+    return infer_cast_from_strings(args->node, in,
+                                   infer_node_get_int(args->node, "saturate", 1) != 0, out, error);
   const Cast how = {in->type, to, infer_node_get_int(args->node, "saturate", 1) != 0,
                     (InferRounding)mode};
   cast_elements(&how, in->data, (gsize)infer_array_count(in), out->data);

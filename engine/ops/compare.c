@@ -148,6 +148,16 @@ kernel_of(const InferNode *node, InferType type)
   return (guint)type < INFER_N_TYPES ? kernels[type] : NULL;
 }
 
+static InferType
+eval_type(const InferShapeArgs *args, guint index)
+{
+  if (args->in[index].type != INFER_TYPE_STRING ||
+      ((const Compare *)args->node->op)->kernels != equal)
+    return infer_op_eval_type(args, index);
+  *args->widens |= INFER_WIDEN_STRING;
+  return INFER_TYPE_UINT64;
+}
+
 static gboolean
 compare_infer(InferShapeArgs *args, GError **error)
 {
@@ -155,7 +165,7 @@ compare_infer(InferShapeArgs *args, GError **error)
   InferType type = args->in[0].type;
 
   for (guint i = 0; i < 2; i++)
-    if (!kernel_of(args->node, infer_op_eval_type(args, i)))
+    if (!kernel_of(args->node, eval_type(args, i)))
       return infer_op_error(args->node, error, INFER_ERROR_UNSUPPORTED,
                             "input %u is of type %s, which is not supported", i,
                             infer_type_name(args->in[i].type));

@@ -49,7 +49,9 @@ data_require(const InferShapeArgs *args, guint index, GError **error)
   InferType type = args->in[index].type;
   if (infer_type_bits(type) > 0 && infer_type_bits(type) < 8)
     *args->widens |= INFER_WIDEN_PACKED;
-  if (infer_type_bits(type) == 0)
+  if (type == INFER_TYPE_STRING)
+    *args->widens |= INFER_WIDEN_STRING;
+  else if (infer_type_bits(type) == 0)
     return infer_op_error(args->node, error, INFER_ERROR_UNSUPPORTED,
                           "input %u has type %s, which is not supported", index,
                           infer_type_name(type));

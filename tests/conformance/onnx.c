@@ -140,6 +140,12 @@ compare(const char *name, const InferArray *want, const InferArray *have, double
     return differ(error, name, "%s %s, expected %s %s", infer_type_name(have->type), have_dims,
                   infer_type_name(want->type), want_dims);
   gint64 count = infer_array_count(want);
+  for (gint64 i = 0; want->type == INFER_TYPE_STRING && i < count; i++)
+    if (strcmp(infer_array_get_string(want, (gsize)i), infer_array_get_string(have, (gsize)i)) != 0)
+      return differ(error, name, "element %" G_GINT64_FORMAT " is '%s', expected '%s'", i,
+                    infer_array_get_string(have, (gsize)i), infer_array_get_string(want, (gsize)i));
+  if (want->type == INFER_TYPE_STRING)
+    return TRUE;
   /* Two units in the last place, as ONNX's own runner allows. */
   if (want->type == INFER_TYPE_BFLOAT16)
     rtol = MAX(rtol, 0x1p-6);
@@ -245,6 +251,9 @@ fix_symbols(InferNetwork *network, GPtrArray *inputs, guint *batch, GError **err
 static gboolean
 depends_on_data(InferNetwork *network)
 {
+  for (guint i = 0; i < infer_network_get_n_inputs(network); i++)
+    if (infer_network_get_input(network, i)->type == INFER_TYPE_STRING)
+      return TRUE;
   for (guint i = 0; i < infer_network_get_n_nodes(network); i++) {
     const InferNode *node = infer_network_get_node(network, i);
     for (guint k = 0; k < node->n_outputs; k++) {
