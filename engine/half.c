@@ -12,7 +12,7 @@
     for (gsize k = 0; k < BLOCK; k++)                                                              \
       TO[i + k] = ONE(FROM[i + k]);                                                                \
   for (; i < n; i++)                                                                               \
-    TO[i] = ONE(FROM[i])
+  TO[i] = ONE(FROM[i])
 
 static inline float
 float_of(guint32 bits)

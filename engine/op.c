@@ -245,12 +245,8 @@ infer_op_eval_alloc(const InferNode *node, const InferArray *const *in, guint n_
   g_autofree InferOperand *operands = g_new0(InferOperand, n_in + 1);
   g_autofree InferOperand *shapes = g_new0(InferOperand, n_out + 1);
   guint widens = 0;
-  InferShapeArgs args = {.node = node,
-                         .n_in = n_in,
-                         .in = operands,
-                         .n_out = n_out,
-                         .out = shapes,
-                         .widens = &widens};
+  InferShapeArgs args = {
+      .node = node, .n_in = n_in, .in = operands, .n_out = n_out, .out = shapes, .widens = &widens};
   InferEvalArgs eval = {.node = node, .n_in = n_in, .in = in, .n_out = n_out, .out = out};
 
   for (guint i = 0; i < n_out; i++)

@@ -8,9 +8,9 @@
 typedef struct {
   guint exponent, mantissa; /* bits */
   gint bias;
-  guint greatest; /* the greatest finite number */
-  guint infinity; /* 0: none */
-  guint nan;      /* 0: none */
+  guint greatest;            /* the greatest finite number */
+  guint infinity;            /* 0: none */
+  guint nan;                 /* 0: none */
   gboolean no_negative_zero; /* whose code is not-a-number */
 } Format;
 

@@ -38,8 +38,8 @@ infer_strings_unpack(const InferDims *dims, GBytes *bytes, GError **error)
 
   if (count < 0 || count_strings(data, size) != (gsize)count || (size > 0 && data[size - 1] != 0)) {
     g_autofree char *text = infer_dims_to_string(dims);
-    g_set_error(error, INFER_ERROR, INFER_ERROR_PLAN, "%" G_GSIZE_FORMAT " bytes are not %s strings",
-                size, text);
+    g_set_error(error, INFER_ERROR, INFER_ERROR_PLAN,
+                "%" G_GSIZE_FORMAT " bytes are not %s strings", size, text);
     return NULL;
   }
   array = infer_array_new(INFER_TYPE_STRING, dims, error);
