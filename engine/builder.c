@@ -411,6 +411,25 @@ make_engine(InferBuilder *self, InferNetwork *source_network, const char *source
   return engine;
 }
 
+/* A digit is a word and a number. */
+static gboolean
+fill_strings(InferContext *context, const InferTensor *input, GError **error)
+{
+  g_autofree const char **strings = NULL;
+  InferDims dims;
+  gsize n;
+
+  if (input->initial)
+    return TRUE;
+  if (!infer_context_get_dims(context, input->name, &dims, error))
+    return FALSE;
+  n = (gsize)infer_dims_count(&dims);
+  strings = g_new(const char *, n + 1);
+  for (gsize i = 0; i < n; i++)
+    strings[i] = "0";
+  return infer_context_set_strings(context, input->name, strings, n, error);
+}
+
 static gboolean
 fill_inputs(InferEngine *engine, InferContext *context, GError **error)
 {
@@ -419,8 +438,14 @@ fill_inputs(InferEngine *engine, InferContext *context, GError **error)
   for (guint i = 0; i < infer_network_get_n_inputs(engine->program->network); i++) {
     const InferTensor *input = infer_network_get_input(engine->program->network, i);
     InferDims dims;
-    gpointer data = infer_context_map(context, input->name, NULL, error);
+    gpointer data;
 
+    if (input->type == INFER_TYPE_STRING) {
+      if (!fill_strings(context, input, error))
+        return FALSE;
+      continue;
+    }
+    data = infer_context_map(context, input->name, NULL, error);
     if (!data || !infer_context_get_dims(context, input->name, &dims, error))
       return FALSE;
     if (!input->initial)

@@ -28,6 +28,7 @@ struct _InferContext {
   GHashTable *bound;     /* name -> InferArray: inputs that are sequences or optionals */
   GCancellable *cancellable;
   gboolean trial;
+  GHashTable *strings;     /* name of an input -> InferArray */
   GHashTable *tail_values; /* InferTensor of the tail -> InferArray, of the last run */
   InferArray **defaults;   /* per input: contents of optional ones */
 
@@ -71,6 +72,8 @@ infer_context_init(InferContext *self)
   self->bound =
       g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)infer_array_unref);
   self->tail_values = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)infer_array_unref);
+  self->strings =
+      g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)infer_array_unref);
 }
 
 static void
@@ -87,6 +90,7 @@ infer_context_finalize(GObject *object)
   g_hash_table_unref(self->tail_values);
   g_clear_pointer(&self->staging, infer_staging_free);
   g_clear_object(&self->cancellable);
+  g_hash_table_unref(self->strings);
   if (self->memory)
     backend_of(self)->free(self->engine->device, self->memory);
   if (self->defaults)
@@ -140,7 +144,7 @@ copy_defaults(InferContext *self, GError **error)
   self->defaults = g_new0(InferArray *, n + 1);
   for (guint i = 0; i < n; i++) {
     const InferArray *initial = infer_network_get_input(network_of(self), i)->initial;
-    if (!initial)
+    if (!initial || initial->type == INFER_TYPE_STRING)
       continue;
     self->defaults[i] = infer_array_new(initial->type, &initial->dims, error);
     if (!self->defaults[i])
@@ -459,6 +463,47 @@ infer_context_map_device(InferContext *self, const char *name, GError **error)
 }
 
 gboolean
+infer_context_set_strings(InferContext *self, const char *name, const char *const *strings, gsize n,
+                          GError **error)
+{
+  const InferTensor *tensor = find_binding(self, name, error);
+  InferArray *array;
+  InferDims dims;
+
+  if (!tensor || !infer_context_get_dims(self, name, &dims, error))
+    return FALSE;
+  if (!tensor->is_input || tensor->type != INFER_TYPE_STRING) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT, "'%s' is not an input of strings", name);
+    return FALSE;
+  }
+  array = infer_array_new_strings(&dims, strings, n, error);
+  if (!array) {
+    g_prefix_error(error, "input '%s': ", name);
+    return FALSE;
+  }
+  g_hash_table_insert(self->strings, g_strdup(name), array);
+  return TRUE;
+}
+
+char **
+infer_context_get_strings(InferContext *self, const char *name, GError **error)
+{
+  const InferArray *array = find_tail_output(self, name);
+  g_autoptr(GPtrArray) list = NULL;
+
+  if (!array || array->type != INFER_TYPE_STRING) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "'%s' is not an output of strings that a run has computed", name ? name : "(null)");
+    return NULL;
+  }
+  list = g_ptr_array_new();
+  for (gint64 i = 0; i < infer_array_count(array); i++)
+    g_ptr_array_add(list, g_strdup(infer_array_get_string(array, (gsize)i)));
+  g_ptr_array_add(list, NULL);
+  return (char **)g_ptr_array_free(g_steal_pointer(&list), FALSE);
+}
+
+gboolean
 infer_context_set_input_bytes(InferContext *self, const char *name, GBytes *bytes, GError **error)
 {
   gsize size, have;
@@ -644,6 +689,22 @@ take_bound(InferContext *self, InferTensor *input, GError **error)
   return TRUE;
 }
 
+/* The strings that were set, the input's default, or empty ones. */
+static InferArray *
+tail_strings(InferContext *self, const InferTensor *source, const InferDims *dims, GError **error)
+{
+  InferArray *array = g_hash_table_lookup(self->strings, source->name);
+
+  array = array ? array : source->initial;
+  if (!array)
+    return infer_array_new(INFER_TYPE_STRING, dims, error);
+  if (infer_dims_equal(&array->dims, dims))
+    return infer_array_ref(array);
+  g_set_error(error, INFER_ERROR, INFER_ERROR_STATE,
+              "the strings of input '%s' were set for other dimensions", source->name);
+  return NULL;
+}
+
 /* What depends on data, from what the steps left. */
 static gboolean
 run_tail(InferContext *self, InferStream *stream, GError **error)
@@ -658,6 +719,7 @@ run_tail(InferContext *self, InferStream *stream, GError **error)
     const InferTensor *source;
     const InferBuffer *buffer;
     gpointer data;
+    InferArray *array;
 
     if (input->kind != INFER_KIND_TENSOR) {
       if (!take_bound(self, input, error))
@@ -670,12 +732,16 @@ run_tail(InferContext *self, InferStream *stream, GError **error)
       g_set_error(error, INFER_ERROR, INFER_ERROR_PLAN, "there is no tensor '%s'", input->name);
       return FALSE;
     }
-    data = self->staging ? map_copy(self, source, error)
-                         : infer_prepared_data(self->current, source, self->memory);
-    if (!data)
+    if (buffer->type == INFER_TYPE_STRING) {
+      array = tail_strings(self, source, &buffer->dims, error);
+    } else {
+      data = self->staging ? map_copy(self, source, error)
+                           : infer_prepared_data(self->current, source, self->memory);
+      array = data ? infer_array_new_view(buffer->type, &buffer->dims, data) : NULL;
+    }
+    if (!array)
       return FALSE;
-    g_hash_table_insert(self->tail_values, input,
-                        infer_array_new_view(buffer->type, &buffer->dims, data));
+    g_hash_table_insert(self->tail_values, input, array);
   }
   return infer_tail_run(tail, self->tail_values, error);
 }

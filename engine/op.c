@@ -2,6 +2,8 @@
 #include "graph.h"
 #include "plugin-private.h"
 
+#include "widen.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,23 +149,21 @@ check_output(const InferNode *node, guint index, const InferOperand *out, GError
                         infer_type_name(out->type), text);
 }
 
-static gboolean
-shape(const InferNode *node, const InferOperand *in, guint n_in, InferOperand *out, guint n_out,
-      gboolean settle, GError **error)
+gboolean
+infer_op_shape_args(InferShapeArgs *args, GError **error)
 {
-  InferShapeArgs args = {
-      .node = node, .n_in = n_in, .in = in, .n_out = n_out, .out = out, .settle = settle};
+  const InferNode *node = args->node;
 
-  if (!check_arity(node, in, n_in, n_out, error))
+  if (!check_arity(node, args->in, args->n_in, args->n_out, error))
     return FALSE;
-  for (guint i = 0; i < n_out; i++) {
-    memset(&out[i], 0, sizeof out[i]);
-    out[i].dims.n = out[i].item_dims.n = -1;
+  for (guint i = 0; i < args->n_out; i++) {
+    memset(&args->out[i], 0, sizeof args->out[i]);
+    args->out[i].dims.n = args->out[i].item_dims.n = -1;
   }
-  if (!check_attrs(node, error) || !node->op->infer(&args, error))
+  if (!check_attrs(node, error) || !node->op->infer(args, error))
     return FALSE;
-  for (guint i = 0; i < n_out; i++)
-    if (!check_output(node, i, &out[i], error))
+  for (guint i = 0; i < args->n_out; i++)
+    if (!check_output(node, i, &args->out[i], error))
       return FALSE;
   return TRUE;
 }
@@ -172,14 +172,25 @@ gboolean
 infer_op_shape(const InferNode *node, const InferOperand *in, guint n_in, InferOperand *out,
                guint n_out, GError **error)
 {
-  return shape(node, in, n_in, out, n_out, FALSE, error);
+  guint widens;
+
+  return infer_widen_shape(node, in, n_in, out, n_out, &widens, error);
 }
 
 gboolean
 infer_op_settle(const InferNode *node, const InferOperand *in, guint n_in, InferOperand *out,
                 guint n_out, GError **error)
 {
-  return shape(node, in, n_in, out, n_out, TRUE, error);
+  guint widens = 0;
+  InferShapeArgs args = {.node = node,
+                         .n_in = n_in,
+                         .in = in,
+                         .n_out = n_out,
+                         .out = out,
+                         .settle = TRUE,
+                         .widens = &widens};
+
+  return infer_op_shape_args(&args, error);
 }
 
 void
@@ -231,28 +242,40 @@ infer_operand_from_tensor(InferOperand *operand, const InferTensor *tensor)
 }
 
 static gboolean
-eval_outputs(const InferNode *node, const InferArray *const *in, guint n_in, InferOperand *shapes,
-             const InferShapeArgs *args, InferArray **out, guint n_out, GError **error)
+make_outputs(const InferOperand *shapes, InferArray **out, guint n_out, GError **error)
 {
-  g_autofree guint8 *scratch = NULL;
-  InferEvalArgs eval = {.node = node, .n_in = n_in, .in = in, .n_out = n_out, .out = out};
-
   for (guint i = 0; i < n_out; i++)
-    if (infer_dims_is_constant(&shapes[i].dims) && shapes[i].type != INFER_TYPE_STRING) {
+    if (infer_dims_is_constant(&shapes[i].dims)) {
       out[i] = infer_array_new(shapes[i].type, &shapes[i].dims, error);
       if (!out[i])
         return FALSE;
     }
+  return TRUE;
+}
+
+static gboolean
+eval_outputs(const InferShapeArgs *args, InferEvalArgs *eval, GError **error)
+{
+  const InferNode *node = args->node;
+  g_autofree InferType *types = g_new0(InferType, args->n_out + 1);
+  g_autofree guint8 *scratch = NULL;
+
+  if (!make_outputs(args->out, eval->out, args->n_out, error))
+    return FALSE;
   if (node->op->scratch) {
-    gsize size = node->op->scratch(args);
+    gsize size = infer_widen_scratch(args, *args->widens);
 
     scratch = g_try_malloc0(size + 64);
     if (!scratch)
       return infer_op_error(node, error, INFER_ERROR_MEMORY,
                             "%" G_GSIZE_FORMAT " bytes of scratch cannot be had", size);
-    eval.scratch = scratch + (64 - (gsize)scratch % 64) % 64;
+    eval->scratch = scratch + (64 - (gsize)scratch % 64) % 64;
   }
-  return node->op->eval(&eval, error);
+  if (*args->widens == 0)
+    return node->op->eval(eval, error);
+  for (guint i = 0; i < args->n_out; i++)
+    types[i] = args->out[i].type;
+  return infer_widen_eval(eval, *args->widens, types, error);
 }
 
 /* What sub-networks give is inferred as they run, node by node. */
@@ -278,16 +301,19 @@ infer_op_eval_alloc(const InferNode *node, const InferArray *const *in, guint n_
 {
   g_autofree InferOperand *operands = g_new0(InferOperand, n_in + 1);
   g_autofree InferOperand *shapes = g_new0(InferOperand, n_out + 1);
-  InferShapeArgs args = {.node = node, .n_in = n_in, .in = operands, .n_out = n_out, .out = shapes};
+  guint widens = 0;
+  InferShapeArgs args = {
+      .node = node, .n_in = n_in, .in = operands, .n_out = n_out, .out = shapes, .widens = &widens};
+  InferEvalArgs eval = {.node = node, .n_in = n_in, .in = in, .n_out = n_out, .out = out};
 
   for (guint i = 0; i < n_out; i++)
     out[i] = NULL;
   for (guint i = 0; i < n_in; i++)
     infer_operand_from_array(&operands[i], in[i]);
-  if (node->op->n_graphs == 0 && !infer_op_shape(node, operands, n_in, shapes, n_out, error))
+  if (node->op->n_graphs == 0 && !infer_op_shape_args(&args, error))
     return FALSE;
   if (node->op->n_graphs ? eval_graphs(node, in, n_in, out, n_out, error)
-                         : eval_outputs(node, in, n_in, shapes, &args, out, n_out, error)) {
+                         : eval_outputs(&args, &eval, error)) {
     for (guint i = 0; i < n_out; i++)
       if (!out[i])
         return infer_op_error(node, error, INFER_ERROR_FAILED, "output %u was not computed", i);

@@ -59,6 +59,7 @@ typedef struct {
   guint n_out;
   InferOperand *out; /* zeroed, rank unknown, before the call */
   gboolean settle;   /* what is inferred inside sub-networks is recorded there */
+  guint *widens;     /* which operands eval gets in a wider type; see widen.h */
 } InferShapeArgs;
 
 /**
@@ -131,7 +132,25 @@ INFER_API const InferOp *const *infer_op_list(void);
 INFER_API gboolean infer_op_error(const InferNode *node, GError **error, InferError code,
                                   const char *format, ...) G_GNUC_PRINTF(4, 5);
 
-/** infer_op_require_type: checks input @index against a list of types that ends with UNDEFINED. */
+/** InferWidening: what eval does not want to see as it is.
+ * @INFER_WIDEN_HALF: float16 and bfloat16 become float
+ * @INFER_WIDEN_PACKED: elements of 4 and 2 bits become bytes, with the sign that they have
+ * @INFER_WIDEN_STRING: strings become unsigned integers of the size of a pointer, of which equal
+ *   strings have the same one; the empty string is 0 */
+typedef enum {
+  INFER_WIDEN_HALF = 1 << 0,
+  INFER_WIDEN_PACKED = 1 << 1,
+  INFER_WIDEN_STRING = 1 << 2,
+} InferWidening;
+
+/** infer_op_eval_type: the type of input @index that eval is to see: float instead of float16 and
+ *  bfloat16, which are widened for it and its outputs of these types rounded (see widen.h). For
+ *  operators that check types by themselves. */
+InferType infer_op_eval_type(const InferShapeArgs *args, guint index);
+
+/** infer_op_require_type: checks input @index against a list of types that ends with UNDEFINED.
+ *  With float in it, float16 and bfloat16 are accepted too; where they are not in it themselves,
+ *  eval gets floats. */
 gboolean infer_op_require_type(const InferShapeArgs *args, guint index, GError **error, ...);
 
 /** infer_op_require_rank: checks that the rank is known and in [min, max]. */
@@ -153,9 +172,16 @@ gboolean infer_op_content(const InferShapeArgs *args, guint index, InferDims *co
  *  Returns: (transfer full) (nullable): NULL when not constant. */
 gint64 *infer_op_const_ints(const InferShapeArgs *args, guint index, gsize *n);
 
+/** infer_op_strings: the strings of a list attribute.
+ *  Returns: (transfer full) (nullable): %NULL where the node has none. */
+char **infer_op_strings(const InferNode *node, const char *name, gsize *n);
+
 /** infer_op_strides: row-major strides in elements; broadcast dimensions (1 where @out is not)
  *  get stride 0, and @in is aligned to the right of @out. */
 void infer_op_broadcast_strides(const InferDims *in, const InferDims *out, gint64 *strides);
+
+/** infer_op_shape_args: runs shape inference on prepared arguments; widens has to be set. */
+gboolean infer_op_shape_args(InferShapeArgs *args, GError **error);
 
 /** infer_op_shape: runs shape inference of @node on given operands, checking arity. */
 gboolean infer_op_shape(const InferNode *node, const InferOperand *in, guint n_in,

@@ -2,6 +2,7 @@
 #include "graph.h"
 #include "plan.h"
 #include "plugin-private.h"
+#include "string-pack.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -169,7 +170,9 @@ read_array(Reader *self, const char *name, gint blob, const InferTensor *tensor,
     return TRUE;
   if (!bytes)
     return damaged(self->source, error, "tensor '%s' has no contents", name);
-  *array = infer_array_new_from_bytes(tensor->type, &tensor->dims, bytes, error);
+  *array = tensor->type == INFER_TYPE_STRING
+               ? infer_strings_unpack(&tensor->dims, bytes, error)
+               : infer_array_new_from_bytes(tensor->type, &tensor->dims, bytes, error);
   if (!*array)
     g_prefix_error(error, "plan '%s', tensor '%s': ", self->source, name);
   return *array != NULL;
@@ -194,7 +197,8 @@ read_tensor(Reader *self, GVariant *item, guint index, GError **error)
   g_variant_get(item, "(&su@ax@ayii)", &name, &type, &dims_part, &order_part, &value, &initial);
   d = g_variant_get_fixed_array(dims_part, &n, 8);
   axes = g_variant_get_fixed_array(order_part, &n_axes, 1);
-  if (n > INFER_MAX_DIMS || n_axes != n || infer_type_bits((InferType)type) == 0)
+  if (n > INFER_MAX_DIMS || n_axes != n ||
+      (infer_type_bits((InferType)type) == 0 && type != INFER_TYPE_STRING))
     return damaged(self->source, error, "tensor '%s' has an impossible type or rank", name);
   dims.n = order->n = (gint)n;
   for (gsize i = 0; i < n; i++) {

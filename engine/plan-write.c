@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan.h"
+#include "string-pack.h"
 
 #include <string.h>
 #include <xxhash.h>
@@ -46,6 +47,22 @@ write_symbols(InferNetwork *network)
   return g_variant_builder_end(&builder);
 }
 
+static gint
+add_array(Writer *self, const InferArray *array)
+{
+  g_autoptr(GBytes) strings = NULL;
+  gsize size;
+  gconstpointer data;
+
+  if (!array)
+    return -1;
+  if (array->type != INFER_TYPE_STRING)
+    return add_blob(self, array->data, array->size);
+  strings = infer_strings_pack(array);
+  data = g_bytes_get_data(strings, &size);
+  return add_blob(self, data, size);
+}
+
 static GVariant *
 write_tensors(Writer *self, InferNetwork *network, const InferOrder *orders)
 {
@@ -56,9 +73,7 @@ write_tensors(Writer *self, InferNetwork *network, const InferOrder *orders)
     const InferTensor *tensor = infer_network_get_tensor(network, i);
     const InferOrder plain = infer_order_row_major(tensor->dims.n);
     const InferOrder *order = orders ? &orders[i] : &plain;
-    gint value = tensor->value ? add_blob(self, tensor->value->data, tensor->value->size) : -1;
-    gint initial =
-        tensor->initial ? add_blob(self, tensor->initial->data, tensor->initial->size) : -1;
+    gint value = add_array(self, tensor->value), initial = add_array(self, tensor->initial);
 
     g_variant_builder_add(
         &builder, "(su@ax@ayii)", tensor->name, (guint32)tensor->type,

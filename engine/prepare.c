@@ -158,7 +158,9 @@ set_buffer(InferPrepared *self, const InferTensor *tensor, const InferOperand *o
   InferBuffer *buffer = &self->buffers[tensor->index];
   const InferOrder *order = &self->program->orders[tensor->index];
 
-  if (!infer_dims_is_constant(&operand->dims) || operand->type == INFER_TYPE_STRING) {
+  /* Inputs of strings take no memory; what reads them comes after the steps. */
+  if (!infer_dims_is_constant(&operand->dims) ||
+      (operand->type == INFER_TYPE_STRING && !tensor->is_input)) {
     g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
                 "the dimensions of '%s' depend on data; such networks are not supported",
                 tensor->name);

@@ -10,11 +10,18 @@ typedef struct {
 } Split;
 
 static gboolean
+is_host_only(const InferTensor *tensor)
+{
+  return tensor->type == INFER_TYPE_STRING;
+}
+
+static gboolean
 reads_dynamic(const Split *self, const InferNode *node)
 {
   for (guint i = 0; i < node->n_inputs; i++)
-    if (node->inputs[i] && !node->inputs[i]->value && node->inputs[i]->producer &&
-        g_hash_table_contains(self->dynamic, node->inputs[i]->producer))
+    if (node->inputs[i] && (is_host_only(node->inputs[i]) ||
+                            (!node->inputs[i]->value && node->inputs[i]->producer &&
+                             g_hash_table_contains(self->dynamic, node->inputs[i]->producer))))
       return TRUE;
   return FALSE;
 }
@@ -35,7 +42,7 @@ find_dynamic(Split *self, const InferSymbolValues *values, GError **error)
       known &= !node->inputs[j] || node->inputs[j]->kind == INFER_KIND_TENSOR;
     for (guint j = 0; j < node->n_outputs; j++)
       known &= infer_dims_is_constant(&operands[node->outputs[j]->index].dims) &&
-               node->outputs[j]->type != INFER_TYPE_STRING &&
+               !is_host_only(node->outputs[j]) &&
                node->outputs[j]->kind == INFER_KIND_TENSOR;
     if (!known)
       g_hash_table_add(self->dynamic, node);

@@ -51,7 +51,10 @@ gather(const InferPrepared *prepared, const InferTensor *tensor, guint8 *base, G
   if (tensor->value)
     return infer_array_ref(tensor->value);
   array = infer_array_new(buffer->type, &buffer->dims, error);
-  for (gint64 i = 0; array && i < count; i++) {
+  /* Elements of less than a byte have no strides. */
+  if (array && size == 0)
+    memcpy(array->data, from, array->size);
+  for (gint64 i = 0; array && size > 0 && i < count; i++) {
     memcpy((guint8 *)array->data + (gsize)i * size, from + (gsize)offset * size, size);
     for (gint axis = buffer->dims.n - 1; axis >= 0; axis--) {
       offset += buffer->strides[axis];

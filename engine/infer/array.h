@@ -9,8 +9,9 @@ G_BEGIN_DECLS
  * InferArray:
  * @type: element type
  * @dims: constant dimensions
- * @size: bytes at @data
- * @data: the elements, row-major, aligned to 64 bytes when allocated here
+ * @size: bytes at @data; 0 for strings
+ * @data: the elements, row-major, aligned to 64 bytes when allocated here; of strings it is
+ *   private, see infer_array_get_string()
  *
  * A refcounted block of elements on the host: a weight, a constant, an input or an output.
  * The fields are read-only to users; what @data points at may be written by the creator.
@@ -147,6 +148,38 @@ INFER_API guint infer_array_get_n_items(const InferArray *array);
 INFER_API InferArray *infer_array_get_item(const InferArray *array, guint index);
 
 /**
+ * infer_array_new_strings:
+ * @dims: constant dimensions
+ * @values: (array length=n) (nullable): the elements, row-major; copied, %NULL for empty ones
+ * @n: how many there are
+ * @error: return location
+ *
+ * Strings live on the host only and are bytes without a meaning to this library; ONNX's are UTF-8.
+ *
+ * Returns: (transfer full) (nullable): the array, or %NULL when the dimensions ask for another
+ *   number of elements.
+ */
+INFER_API InferArray *infer_array_new_strings(const InferDims *dims, const char *const *values,
+                                              gsize n, GError **error);
+
+/**
+ * infer_array_get_string:
+ * @array: an array of strings
+ * @index: element, row-major
+ *
+ * Returns: (transfer none): the element; "" in an array of another type or beyond its end
+ */
+INFER_API const char *infer_array_get_string(const InferArray *array, gsize index);
+
+/**
+ * infer_array_set_string:
+ * @array: an array of strings that the caller made
+ * @index: element, row-major
+ * @value: (nullable): copied
+ */
+INFER_API void infer_array_set_string(InferArray *array, gsize index, const char *value);
+
+/**
  * infer_array_ref: (skip)
  */
 INFER_API InferArray *infer_array_ref(InferArray *array);
@@ -167,7 +200,7 @@ INFER_API gint64 infer_array_count(const InferArray *array);
 
 /**
  * infer_array_get_int:
- * @array: an array of any numeric type of 8 bits or more
+ * @array: an array of any numeric type
  * @index: element, row-major
  *
  * Returns: the element converted; 0 for types that have no value here (strings, complex).
@@ -175,7 +208,7 @@ INFER_API gint64 infer_array_count(const InferArray *array);
 INFER_API gint64 infer_array_get_int(const InferArray *array, gsize index);
 /**
  * infer_array_get_double:
- * @array: an array of any numeric type of 8 bits or more
+ * @array: an array of any numeric type
  * @index: element, row-major
  *
  * Returns: the element converted; 0 for types that have no value here (strings, complex).
@@ -185,7 +218,8 @@ INFER_API double infer_array_get_double(const InferArray *array, gsize index);
  * infer_array_set_double:
  * @array: an array that the caller made
  * @index: element, row-major
- * @value: stored converted to the array's type, saturating integers
+ * @value: stored converted to the array's type, saturating integers and floats of 8 bits and fewer;
+ *   floats are rounded to nearest, float8e8m0 up
  */
 INFER_API void infer_array_set_double(InferArray *array, gsize index, double value);
 

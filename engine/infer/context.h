@@ -100,6 +100,33 @@ INFER_API gpointer infer_context_map_device(InferContext *context, const char *n
                                             GError **error);
 
 /**
+ * infer_context_set_strings:
+ * @context: a context with a batch set
+ * @name: an input of strings
+ * @strings: (array length=n): the current batch's rows, row-major; copied
+ * @n: how many there are
+ * @error: return location
+ *
+ * Strings have no memory to map. They are empty until they are set, and stay for later runs of the
+ * same dimensions.
+ *
+ * Returns: success
+ */
+INFER_API gboolean infer_context_set_strings(InferContext *context, const char *name,
+                                             const char *const *strings, gsize n, GError **error);
+
+/**
+ * infer_context_get_strings:
+ * @context: a context that has run
+ * @name: an output of strings
+ * @error: return location
+ *
+ * Returns: (transfer full) (array zero-terminated=1) (nullable): the elements, row-major;
+ *   infer_context_get_dims() tells their dimensions
+ */
+INFER_API char **infer_context_get_strings(InferContext *context, const char *name, GError **error);
+
+/**
  * infer_context_set_input_bytes:
  * @context: a context with a batch set
  * @name: an input

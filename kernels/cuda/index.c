@@ -430,7 +430,7 @@ static gboolean
 onehot_supports(InferDevice *device, const InferStep *step, InferLayout *inputs,
                 InferLayout *outputs)
 {
-  gint indices = infer_cuda_anchor_operand(step, 0), values = infer_cuda_operand(step, 2);
+  gint indices = infer_cuda_anchor_operand(step, 0), values = infer_cuda_anchor_operand(step, 2);
 
   if (!single(step) || indices < 0 || values < 0 ||
       infer_type_bits(step->inputs[indices]->type) < 8)

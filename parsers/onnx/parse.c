@@ -127,10 +127,9 @@ add_input(OnnxImport *im, OnnxScope *scope, const InferOnnx__ValueInfo *info, In
                                                   : "of a type that is not supported");
   }
   InferType element = onnx_type(type->has_elem_type ? type->elem_type : 0);
-  if (element == INFER_TYPE_UNDEFINED || element == INFER_TYPE_STRING) {
+  if (element == INFER_TYPE_UNDEFINED) {
     return onnx_error(error, INFER_ERROR_UNSUPPORTED,
-                      "input '%s': the element type %s (%d) is not supported", name,
-                      element == INFER_TYPE_STRING ? "string" : "unknown", type->elem_type);
+                      "input '%s': the element type %d is not known", name, type->elem_type);
   }
   if (!name[0]) {
     return onnx_error(error, INFER_ERROR_MODEL, "an input has no name");

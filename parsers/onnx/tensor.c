@@ -132,18 +132,46 @@ array_of_raw(OnnxModel *model, const InferOnnx__Tensor *tensor, InferType type,
 }
 
 static InferArray *
+array_of_strings(const InferOnnx__Tensor *tensor, const InferDims *dims, GError **error)
+{
+  if ((gsize)infer_dims_count(dims) != tensor->n_string_data) {
+    g_autofree char *text = infer_dims_to_string(dims);
+    onnx_error(error, INFER_ERROR_MODEL,
+               "the tensor has %s strings, but %" G_GSIZE_FORMAT " are given", text,
+               tensor->n_string_data);
+    return NULL;
+  }
+  InferArray *array = infer_array_new(INFER_TYPE_STRING, dims, error);
+  for (gsize i = 0; array && i < tensor->n_string_data; i++) {
+    const ProtobufCBinaryData *bytes = &tensor->string_data[i];
+    if (bytes->len > 0 && memchr(bytes->data, 0, bytes->len)) {
+      onnx_error(error, INFER_ERROR_UNSUPPORTED,
+                 "string %" G_GSIZE_FORMAT " of the tensor has a zero byte in it", i);
+      infer_array_unref(array);
+      return NULL;
+    }
+    g_autofree char *text = g_strndup(bytes->len ? (const char *)bytes->data : "", bytes->len);
+    infer_array_set_string(array, i, text);
+  }
+  return array;
+}
+
+static InferArray *
 tensor_contents(OnnxModel *model, const InferOnnx__Tensor *tensor, GError **error)
 {
   InferType type = onnx_type(tensor->has_data_type ? tensor->data_type : 0);
   InferDims dims;
 
-  if (type == INFER_TYPE_UNDEFINED || infer_type_bits(type) == 0) {
-    onnx_error(error, INFER_ERROR_UNSUPPORTED, "a constant of type %s (%d) is not supported",
-               type == INFER_TYPE_STRING ? "string" : "unknown", tensor->data_type);
+  if (type == INFER_TYPE_UNDEFINED) {
+    onnx_error(error, INFER_ERROR_UNSUPPORTED, "a constant of the unknown type %d",
+               tensor->data_type);
     return NULL;
   }
   if (!read_dims(tensor->dims, tensor->n_dims, &dims, error)) {
     return NULL;
+  }
+  if (type == INFER_TYPE_STRING) {
+    return array_of_strings(tensor, &dims, error);
   }
   if (tensor->has_data_location && tensor->data_location == 1) {
     g_autoptr(GBytes) bytes = onnx_external_bytes(model, tensor, error);

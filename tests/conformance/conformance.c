@@ -27,7 +27,10 @@ typedef struct {
 static const struct {
   InferType type;
   double tolerance; /* of 1 + |expected| */
-} tolerances[] = {{INFER_TYPE_FLOAT, 1e-4}, {INFER_TYPE_FLOAT16, 1e-2}, {INFER_TYPE_DOUBLE, 1e-9}};
+} tolerances[] = {{INFER_TYPE_FLOAT, 1e-4},
+                  {INFER_TYPE_FLOAT16, 1e-2},
+                  {INFER_TYPE_BFLOAT16, 8e-2},
+                  {INFER_TYPE_DOUBLE, 1e-9}};
 
 static double
 tolerance_of(InferType type)
@@ -296,20 +299,39 @@ run_case(Run *run, const char *device, const Row *row, InferType type, guint ind
   g_string_free(c.label, TRUE);
 }
 
+static gboolean
+has_type(const Row *row, InferType type)
+{
+  for (guint t = 0; row->types[t] != INFER_TYPE_UNDEFINED; t++)
+    if (row->types[t] == type)
+      return TRUE;
+  return FALSE;
+}
+
+static void
+run_type(Run *run, const char *device, const Row *row, InferType type, guint count)
+{
+  const char *name = infer_type_name(type);
+  const char *reason = excluded(run, device, row->op, name);
+  if (reason != NULL)
+    g_print("ok %u - %s %s %s # SKIP %s\n", ++run->number, row->op, device, name, reason);
+  for (guint i = 0; reason == NULL && i < count; i++)
+    run_case(run, device, row, type, i);
+}
+
 static void
 run_rows_of(Run *run, const char *device, const Row *table)
 {
   for (const Row *row = table; row->op != NULL; row++) {
     if (run->only != NULL && !g_str_equal(run->only, row->op))
       continue;
-    for (guint t = 0; row->types[t] != INFER_TYPE_UNDEFINED; t++) {
-      const char *type = infer_type_name(row->types[t]);
-      const char *reason = excluded(run, device, row->op, type);
-      if (reason != NULL)
-        g_print("ok %u - %s %s %s # SKIP %s\n", ++run->number, row->op, device, type, reason);
-      for (guint i = 0; reason == NULL && i < row->count; i++)
-        run_case(run, device, row, row->types[t], i);
-    }
+    for (guint t = 0; row->types[t] != INFER_TYPE_UNDEFINED; t++)
+      run_type(run, device, row, row->types[t], row->count);
+    /* What takes floats takes 16-bit ones. */
+    const InferType halves[] = {INFER_TYPE_FLOAT16, INFER_TYPE_BFLOAT16};
+    for (guint t = 0; t < G_N_ELEMENTS(halves) && has_type(row, INFER_TYPE_FLOAT); t++)
+      if (!has_type(row, halves[t]))
+        run_type(run, device, row, halves[t], MAX(row->count / 3, 2));
   }
 }
 

@@ -104,6 +104,17 @@ read_values(InferNetwork *network, const char *folder, gboolean inputs, GError *
   }
 }
 
+/* Tests of ONNX 1.12 and before have the bits of bfloat16 as uint16. */
+static InferArray *
+as_type(InferArray *array, InferType type)
+{
+  InferArray *view;
+  if (type != INFER_TYPE_BFLOAT16 || array->type != INFER_TYPE_UINT16)
+    return infer_array_ref(array);
+  view = infer_array_new_from_data(type, &array->dims, array->data, array->size, NULL);
+  return view != NULL ? view : infer_array_ref(array);
+}
+
 /* --- comparing --- */
 
 static gboolean differ(GError **error, const char *name, const char *format, ...)
@@ -153,12 +164,18 @@ compare(const char *name, const InferArray *want, const InferArray *have, double
     return differ(error, name, "%s %s, expected %s %s", infer_type_name(have->type), have_dims,
                   infer_type_name(want->type), want_dims);
   gint64 count = infer_array_count(want);
+  for (gint64 i = 0; want->type == INFER_TYPE_STRING && i < count; i++)
+    if (strcmp(infer_array_get_string(want, (gsize)i), infer_array_get_string(have, (gsize)i)) != 0)
+      return differ(error, name, "element %" G_GINT64_FORMAT " is '%s', expected '%s'", i,
+                    infer_array_get_string(have, (gsize)i), infer_array_get_string(want, (gsize)i));
+  if (want->type == INFER_TYPE_STRING)
+    return TRUE;
+  /* Two units in the last place, as ONNX's own runner allows. */
+  if (want->type == INFER_TYPE_BFLOAT16)
+    rtol = MAX(rtol, 0x1p-6);
   InferType part = want->type == INFER_TYPE_COMPLEX64    ? INFER_TYPE_FLOAT
                    : want->type == INFER_TYPE_COMPLEX128 ? INFER_TYPE_DOUBLE
                                                          : want->type;
-  if (infer_type_bits(part) < 8)
-    return memcmp(want->data, have->data, want->size) == 0 ||
-           differ(error, name, "packed elements differ");
   InferDims flat = INFER_DIMS(part == want->type ? count : 2 * count);
   g_autoptr(InferArray) a = infer_array_new_view(part, &flat, want->data);
   g_autoptr(InferArray) b = infer_array_new_view(part, &flat, have->data);
@@ -183,11 +200,12 @@ bind_inputs(InferNetwork *network, GPtrArray *files, GError **error)
     const InferTensor *input = infer_network_get_input(network, i);
     /* Optional inputs are left at their defaults where there are not enough files. */
     gboolean given = next < files->len && (!input->initial || files->len - next >= n - i);
-    InferArray *array = given ? files->pdata[next++] : input->initial;
-    if (array == NULL) {
+    InferArray *file = given ? files->pdata[next++] : input->initial;
+    if (file == NULL) {
       g_set_error(error, INFER_ERROR, INFER_ERROR_FAILED, "no file for input '%s'", input->name);
       return NULL;
     }
+    g_autoptr(InferArray) array = as_type(file, input->type);
     if (array->type != input->type || infer_array_get_kind(array) != input->kind) {
       g_set_error(error, INFER_ERROR, INFER_ERROR_FAILED, "input '%s' is %s, the file has %s",
                   input->name, infer_type_name(input->type), infer_type_name(array->type));
@@ -262,6 +280,19 @@ is_empty(InferNetwork *network, GPtrArray *inputs)
     const InferTensor *input = infer_network_get_input(network, i);
     const InferArray *array = inputs->pdata[i];
     if (input->dims.n > 0 && INFER_DIM_IS_SYMBOL(input->dims.d[0]) && array->dims.d[0] == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Some of ONNX 1.12's tests have an input whose file contradicts the model's dimensions. */
+static gboolean
+other_dims(InferNetwork *network, GPtrArray *inputs)
+{
+  for (guint i = 0; i < inputs->len; i++) {
+    const InferDims *dims = &infer_network_get_input(network, i)->dims;
+    if (infer_dims_is_constant(dims) &&
+        !infer_dims_equal(dims, &((const InferArray *)inputs->pdata[i])->dims))
       return TRUE;
   }
   return FALSE;
@@ -373,7 +404,8 @@ check_set(Run *run, InferNetwork *network, const char *folder, const char *set, 
   g_autoptr(GPtrArray) inputs = want != NULL ? bind_inputs(network, files, error) : NULL;
   if (inputs == NULL)
     return FALSE;
-  gboolean reference = run->reference || is_empty(network, inputs);
+  gboolean reference =
+      run->reference || is_empty(network, inputs) || other_dims(network, inputs);
   g_autoptr(GPtrArray) have =
       reference ? run_reference(network, inputs, error) : run_device(run, network, inputs, error);
   if (have == NULL)
@@ -384,8 +416,9 @@ check_set(Run *run, InferNetwork *network, const char *folder, const char *set, 
                   want->len);
       return FALSE;
     }
-    if (!compare(infer_network_get_output(network, i)->name, want->pdata[i], have->pdata[i], rtol,
-                 atol, error))
+    const InferTensor *output = infer_network_get_output(network, i);
+    g_autoptr(InferArray) expected = as_type(want->pdata[i], output->type);
+    if (!compare(output->name, expected, have->pdata[i], rtol, atol, error))
       return FALSE;
   }
   return TRUE;
