@@ -124,7 +124,7 @@ is_dense(const Tuner *self, const InferTensor *tensor, const InferBuffer *buffer
   for (gint i = 0; i < buffer->dims.n; i++)
     if (buffer->dims.d[i] > 1 && strides[i] != buffer->strides[i])
       return FALSE;
-  return self->prepared->shifts[tensor->index] % INFER_MEMORY_ALIGNMENT == 0;
+  return self->prepared->shifts[tensor->index] % 64 == 0;
 }
 
 /* Whether an implementation takes the operands where they lie. */

@@ -12,7 +12,24 @@
  * on the same inputs. Comparing step by step names the one that is wrong, and a discontinuous
  * operator (top-k, suppression) cannot blow a rounding difference up.
  */
-#define RELATIVE_TOLERANCE 1e-3
+
+/* What rounding may do to the result of a step, relative to its largest element: for FP32 also with
+ * factors rounded to TF32. */
+static double
+tolerance(const InferStep *step)
+{
+  double worst = 1e-3;
+
+  for (guint i = 0; i < step->n_inputs + step->n_outputs; i++) {
+    const InferTensor *tensor =
+        i < step->n_inputs ? step->inputs[i] : step->outputs[i - step->n_inputs];
+    if (tensor->type == INFER_TYPE_FLOAT16)
+      worst = MAX(worst, 1e-2);
+    else if (tensor->type == INFER_TYPE_BFLOAT16)
+      worst = MAX(worst, 4e-2);
+  }
+  return worst;
+}
 
 void
 infer_fill_random(InferEngine *engine, const InferTensor *input, const InferDims *dims,
@@ -85,7 +102,7 @@ compare(const InferStep *step, const InferImpl *impl, const InferTensor *tensor,
       at = i;
     }
   }
-  if (worst <= RELATIVE_TOLERANCE * largest)
+  if (worst <= tolerance(step) * largest)
     return TRUE;
   g_set_error(error, INFER_ERROR, INFER_ERROR_VERIFY,
               "step '%s' (%s) is wrong: element %" G_GINT64_FORMAT " of '%s' is %g, the reference "

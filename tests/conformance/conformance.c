@@ -127,6 +127,7 @@ build(Case *c, const char *device, GError **error)
   infer_builder_set_device(builder, device);
   infer_builder_set_max_batch(builder, c->batch);
   infer_builder_set_verify(builder, FALSE);
+  infer_builder_set_precisions(builder, 0); /* the bar is that of FP32 */
   return infer_builder_build(builder, c->network, "conformance", NULL, error);
 }
 
