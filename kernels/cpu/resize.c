@@ -75,12 +75,12 @@ supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferL
 }
 
 static double
-source_position(const char *mode, gint64 at, double scale, gint64 in, gint64 out)
+source_position(const char *mode, gint64 at, double scale, gint64 in, gint64 out, double length)
 {
   if (g_str_equal(mode, "asymmetric"))
     return at / scale;
   if (g_str_equal(mode, "align_corners"))
-    return out > 1 ? (double)at * (double)(in - 1) / (double)(out - 1) : 0.0;
+    return at > 0 ? (double)at * (double)(in - 1) / (length - 1) : 0.0;
   if (g_str_equal(mode, "pytorch_half_pixel") && out == 1)
     return 0.0;
   return (at + 0.5) / scale - 0.5;
@@ -99,12 +99,15 @@ nearest(const char *mode, double x)
 static Tap *
 make_taps(const InferNode *node, gboolean linear, double scale, gint64 in, gint64 out)
 {
+  /* The length that positions refer to: a scale may give one with a fraction. */
+  double length = numbers(node, 2) != NULL ? (double)in * scale : (double)out;
   const char *coordinates =
       infer_node_get_string(node, "coordinate_transformation_mode", "half_pixel");
   const char *rounding = infer_node_get_string(node, "nearest_mode", "round_prefer_floor");
   Tap *taps = g_new0(Tap, MAX(out, 1));
   for (gint64 i = 0; i < out; i++) {
-    double x = CLAMP(source_position(coordinates, i, scale, in, out), -2.0, (double)in + 1.0);
+    double x = source_position(coordinates, i, scale, in, out, length);
+    x = CLAMP(x, -2.0, (double)in + 1.0);
     gint64 first = linear ? (gint64)floor(x) : nearest(rounding, x);
     taps[i].weight = linear ? (float)(x - (double)first) : 0.0f;
     taps[i].first = CLAMP(first, 0, in - 1);

@@ -111,6 +111,8 @@ extern const OnnxRule onnx_rules_math[];
 extern const OnnxRule onnx_rules_shape[];
 extern const OnnxRule onnx_rules_resize[];
 extern const OnnxRule onnx_rules_nn[];
+extern const OnnxRule onnx_rules_attention[];
+extern const OnnxRule onnx_rules_preview[];
 extern const OnnxRule onnx_rules_ml[];
 extern const OnnxRule onnx_rules_microsoft[];
 
