@@ -14,6 +14,8 @@ build_packages="gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libxxh
 run_packages="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav fonts-dejavu-core
   python3 python3-venv python3-pip python3-gi ca-certificates"
+# What the tests need beside those.
+test_packages="clang-format git libonnx-testdata"
 
 say() {
   printf '%s\n' "== $*" >&2

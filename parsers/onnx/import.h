@@ -36,6 +36,7 @@ struct _OnnxValue {
  * @attrs: (nullable): name -> InferOnnx__Attr that a function was called with
  * @prefix: goes before the names of nodes
  * @depth: how many graphs are around it
+ * @nodes: the graph's nodes, while they are imported
  */
 struct _OnnxScope {
   const OnnxScope *parent;
@@ -44,6 +45,8 @@ struct _OnnxScope {
   GHashTable *attrs;
   char *prefix;
   guint depth;
+  InferOnnx__Node **nodes;
+  gsize n_nodes;
 };
 
 /**
@@ -113,6 +116,7 @@ extern const OnnxRule onnx_rules_resize[];
 extern const OnnxRule onnx_rules_nn[];
 extern const OnnxRule onnx_rules_attention[];
 extern const OnnxRule onnx_rules_preview[];
+extern const OnnxRule onnx_rules_training[];
 extern const OnnxRule onnx_rules_ml[];
 extern const OnnxRule onnx_rules_microsoft[];
 

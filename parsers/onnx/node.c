@@ -15,6 +15,7 @@ static const OnnxRule *const standard[] = {
 };
 static const OnnxRule *const learning[] = {onnx_rules_ml, NULL};
 static const OnnxRule *const preview[] = {onnx_rules_preview, NULL};
+static const OnnxRule *const training[] = {onnx_rules_training, NULL};
 static const OnnxRule *const microsoft[] = {onnx_rules_microsoft, NULL};
 
 typedef struct {
@@ -27,7 +28,7 @@ static const Domain domains[] = {
     {"", standard, TRUE},
     {"ai.onnx.ml", learning, TRUE},
     {"ai.onnx.preview", preview, FALSE},
-    {"ai.onnx.preview.training", NULL, TRUE},
+    {"ai.onnx.preview.training", training, TRUE},
     {"com.microsoft", microsoft, FALSE},
 };
 
