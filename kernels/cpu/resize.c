@@ -35,6 +35,14 @@ numbers(const InferNode *node, guint index)
   return value != NULL && infer_array_count(value) > 0 ? value : NULL;
 }
 
+/* Whether sizes are given, as numbers or computed, and no scales: then the dimensions say all. */
+static gboolean
+has_sizes(const InferNode *node)
+{
+  const InferTensor *scales = input_at(node, 2), *sizes = input_at(node, 3);
+  return sizes != NULL && (scales == NULL || infer_dims_count(&scales->dims) == 0);
+}
+
 static gboolean
 has_known_mode(const InferNode *node)
 {
@@ -61,13 +69,13 @@ supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferL
   if (step->n_nodes != 1 || x->type != INFER_TYPE_FLOAT || x->value != NULL || rank < 3 ||
       rank > 4 || input < 0 || !has_known_mode(node))
     return FALSE;
-  const InferArray *scales = numbers(node, 2), *sizes = numbers(node, 3);
-  const InferArray *given = scales != NULL ? scales : sizes;
-  if (given == NULL || infer_array_count(given) != rank)
+  const InferArray *scales = numbers(node, 2);
+  const InferDims *out = &node->outputs[0]->dims;
+  if (scales != NULL ? infer_array_count(scales) != rank : !has_sizes(node) || out->n != rank)
     return FALSE;
   for (gint i = 0; i < 2; i++)
     if (scales != NULL ? infer_array_get_double(scales, i) != 1.0
-                       : infer_array_get_int(sizes, i) != x->dims.d[i])
+                       : out->d[i] != x->dims.d[i] || out->d[i] == INFER_DIM_UNKNOWN)
       return FALSE;
   inputs[input] = INFER_LAYOUT_CHANNELS_LAST;
   outputs[0] = INFER_LAYOUT_CHANNELS_LAST;
