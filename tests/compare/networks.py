@@ -64,6 +64,9 @@ def make_network(name):
     get = getattr(torchvision.models, name, None) or getattr(
         torchvision.models.detection if is_detector(name) else torchvision.models.segmentation, name)
     network = get(**args).eval()
+    for parameter in network.parameters():
+        if parameter.ndim > 1 and not parameter.any():  # ViT's last layer
+            torch.nn.init.normal_(parameter, 0, 0.02)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)
