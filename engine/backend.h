@@ -255,4 +255,8 @@ const InferImpl *infer_device_find_impl(InferDevice *device, const char *op, con
 /** The reference implementation: the nodes' own eval. */
 extern const InferImpl infer_impl_reference;
 
+/** infer_backend_find_module: Returns: (transfer full) (nullable): the file libinfer-@name.so, NULL
+ *  where no directory has it. */
+char *infer_backend_find_module(const char *name);
+
 G_END_DECLS

@@ -84,6 +84,31 @@ refuse_strings(const InferNode *node, const InferOperand *operands, guint n, GEr
   return TRUE;
 }
 
+/* Dimensions that are computed beside the network, as those of a resize to computed sizes, are
+ * known of what leaves the step, and scratch memory depends on them. */
+static gboolean
+prepare_output(Reference *self, const InferTensor *tensor, InferOperand *operand, gsize *workspace,
+               GError **error)
+{
+  const Value *value = find_value(self, tensor);
+
+  if (value) {
+    operand->type = value->array->type;
+    operand->dims = value->array->dims;
+    return TRUE;
+  }
+  if (!infer_dims_is_constant(&operand->dims)) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
+                "the dimensions of '%s' are not known inside of a step", tensor->name);
+    return FALSE;
+  }
+  InferBuffer buffer = {.type = operand->type, .dims = operand->dims};
+  guint at = add_value(self, tensor, &buffer, -1);
+  g_array_index(self->values, Value, at).offset = *workspace;
+  *workspace += ALIGN(infer_type_size(buffer.type, infer_dims_count(&buffer.dims)));
+  return TRUE;
+}
+
 static gboolean
 prepare_node(Reference *self, guint index, gsize *workspace, GError **error)
 {
@@ -107,16 +132,9 @@ prepare_node(Reference *self, guint index, gsize *workspace, GError **error)
                          error) ||
       !refuse_strings(node, out, node->n_outputs, error))
     return FALSE;
-  for (guint j = 0; j < node->n_outputs; j++) {
-    if (find_value(self, node->outputs[j]))
-      continue;
-    {
-      InferBuffer buffer = {.type = out[j].type, .dims = out[j].dims};
-      guint at = add_value(self, node->outputs[j], &buffer, -1);
-      g_array_index(self->values, Value, at).offset = *workspace;
-      *workspace += ALIGN(infer_type_size(buffer.type, infer_dims_count(&buffer.dims)));
-    }
-  }
+  for (guint j = 0; j < node->n_outputs; j++)
+    if (!prepare_output(self, node->outputs[j], &out[j], workspace, error))
+      return FALSE;
   self->scratch[index] = *workspace;
   if (node->op->scratch)
     *workspace += ALIGN(infer_widen_scratch(&args, self->widens[index]));

@@ -63,22 +63,24 @@ BITWISE(bit_or, x | y)
 BITWISE(bit_xor, x ^ y)
 BITWISE(shift_left, y >= BITS ? 0 : (guint64)x << y)
 BITWISE(shift_right, y >= BITS ? 0 : (guint64)x >> y)
+/* Signs move in from the left; a distance below 0 moves all of them in. */
+#define SHIFT_SIGNED ((guint64)y >= BITS ? (x < 0 ? -1 : 0) : x >> y)
+INFER_BINARY_LOOP(shift_right_i8, gint8, gint8, SHIFT_SIGNED)
+INFER_BINARY_LOOP(shift_right_i16, gint16, gint16, SHIFT_SIGNED)
+INFER_BINARY_LOOP(shift_right_i32, gint32, gint32, SHIFT_SIGNED)
+INFER_BINARY_LOOP(shift_right_i64, gint64, gint64, SHIFT_SIGNED)
 static const InferBinaryKernel bitwise_and[INFER_N_TYPES] = {SIGNED_KERNELS(bit_and),
                                                              UNSIGNED_KERNELS(bit_and)};
 static const InferBinaryKernel bitwise_or[INFER_N_TYPES] = {SIGNED_KERNELS(bit_or),
                                                             UNSIGNED_KERNELS(bit_or)};
 static const InferBinaryKernel bitwise_xor[INFER_N_TYPES] = {SIGNED_KERNELS(bit_xor),
                                                              UNSIGNED_KERNELS(bit_xor)};
-/* Shifting all bits out leaves the sign. A negative amount counts as a great one. */
-#define SHIFT_SIGNED ((guint64)y >= BITS ? -(x < 0) : x >> y)
-INFER_BINARY_LOOP(shift_signed_8, gint8, gint8, SHIFT_SIGNED)
-INFER_BINARY_LOOP(shift_signed_16, gint16, gint16, SHIFT_SIGNED)
-INFER_BINARY_LOOP(shift_signed_32, gint32, gint32, SHIFT_SIGNED)
-INFER_BINARY_LOOP(shift_signed_64, gint64, gint64, SHIFT_SIGNED)
-static const InferBinaryKernel left[INFER_N_TYPES] = {SIGNED_KERNELS(shift_left),
-                                                      UNSIGNED_KERNELS(shift_left)};
-static const InferBinaryKernel right[INFER_N_TYPES] = {SIGNED_KERNELS(shift_signed),
-                                                       UNSIGNED_KERNELS(shift_right)};
+static const InferBinaryKernel left[INFER_N_TYPES] = {UNSIGNED_KERNELS(shift_left),
+                                                      SIGNED_KERNELS(shift_left)};
+static const InferBinaryKernel right[INFER_N_TYPES] = {
+    UNSIGNED_KERNELS(shift_right), [INFER_TYPE_INT8] = shift_right_i8,
+    [INFER_TYPE_INT16] = shift_right_i16, [INFER_TYPE_INT32] = shift_right_i32,
+    [INFER_TYPE_INT64] = shift_right_i64};
 
 typedef struct {
   InferOp op;

@@ -237,6 +237,8 @@ onnx_import_nodes(OnnxImport *im, OnnxScope *scope, InferOnnx__Node **nodes, gsi
   if (!onnx_count(im, n + 1, error)) {
     return FALSE;
   }
+  scope->nodes = nodes;
+  scope->n_nodes = n;
   gboolean good = index_producers(&order, scope, error);
   g_autofree guint8 *states = order.states = g_new0(guint8, n + 1);
   g_autoptr(GPtrArray) stack = order.stack = g_ptr_array_new_with_free_func(visit_free);

@@ -68,6 +68,7 @@ struct _OnnxBody {
  * @attrs: (nullable): name -> InferOnnx__Attr that a function was called with
  * @prefix: goes before the names of nodes
  * @depth: how many graphs are around it
+ * @nodes: the graph's nodes, while they are imported
  */
 struct _OnnxScope {
   const OnnxScope *parent;
@@ -76,6 +77,8 @@ struct _OnnxScope {
   GHashTable *attrs;
   char *prefix;
   guint depth;
+  InferOnnx__Node **nodes;
+  gsize n_nodes;
 };
 
 /**
@@ -145,6 +148,9 @@ extern const OnnxRule onnx_rules_math[];
 extern const OnnxRule onnx_rules_shape[];
 extern const OnnxRule onnx_rules_resize[];
 extern const OnnxRule onnx_rules_nn[];
+extern const OnnxRule onnx_rules_attention[];
+extern const OnnxRule onnx_rules_preview[];
+extern const OnnxRule onnx_rules_training[];
 extern const OnnxRule onnx_rules_ml[];
 extern const OnnxRule onnx_rules_microsoft[];
 

@@ -9,10 +9,13 @@
 #define MAX_OPSET 28
 
 static const OnnxRule *const standard[] = {
-    onnx_rules_control, onnx_rules_constant, onnx_rules_sequence, onnx_rules_math,
-    onnx_rules_shape,   onnx_rules_resize,   onnx_rules_nn,       NULL,
+    onnx_rules_control, onnx_rules_constant,  onnx_rules_sequence,
+    onnx_rules_math,    onnx_rules_shape,     onnx_rules_resize,
+    onnx_rules_nn,      onnx_rules_attention, NULL,
 };
 static const OnnxRule *const learning[] = {onnx_rules_ml, NULL};
+static const OnnxRule *const preview[] = {onnx_rules_preview, NULL};
+static const OnnxRule *const training[] = {onnx_rules_training, NULL};
 static const OnnxRule *const microsoft[] = {onnx_rules_microsoft, NULL};
 
 typedef struct {
@@ -24,7 +27,8 @@ typedef struct {
 static const Domain domains[] = {
     {"", standard, TRUE},
     {"ai.onnx.ml", learning, TRUE},
-    {"ai.onnx.preview.training", NULL, TRUE},
+    {"ai.onnx.preview", preview, FALSE},
+    {"ai.onnx.preview.training", training, TRUE},
     {"com.microsoft", microsoft, FALSE},
 };
 

@@ -349,6 +349,8 @@ parse(GBytes *bytes, const char *folder, const InferParseOptions *options, GErro
   if (!im.model) {
     return NULL;
   }
+  /* Models in memory have no folder. */
+  im.model->mapped = folder != NULL;
   im.network = infer_network_new();
   im.arena = g_ptr_array_new_with_free_func(value_free);
   im.problems = g_ptr_array_new_with_free_func(g_free);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "onnx-values.h"
+#include "onnx-board.h"
 #include "op.h"
 
 #include <infer/parsers.h>
@@ -9,23 +10,27 @@
 /*
  * ONNX's backend tests: folders with a model and with inputs and outputs for it.
  *
- *   onnx-conformance [--device cpu] [--reference] [--filter NAME] DIR ...
+ *   onnx-conformance [--device cpu] [--reference] [--filter NAME] [--exclusions FILE --set NAME]
+ *     [--tap] DIR ...
  *
  * Every DIR/.../model.onnx beside folders test_data_set_* is a test. It passes when the outputs are
  * those of the files within the runner's tolerances (a file "tolerance" beside the model may say
  * others). By default a model is built for the device and run there; where a dimension depends on
  * data, or with --reference, its nodes are evaluated one by one.
+ *
+ * The test suite runs the models of Debian's package libonnx-testdata. The newest ones, by hand:
+ *
+ *   python3 -m venv DIR/venv && DIR/venv/bin/pip install onnx pillow
+ *   DIR/venv/bin/python tests/conformance/write-onnx-tests.py DIR/models
+ *   pipelines/env build/tests/onnx-conformance --exclusions tests/conformance/onnx-exclusions.txt \
+ *     --set newest DIR/models
  */
-
-typedef enum { PASSED, FAILED, SKIPPED } Verdict;
 
 typedef struct {
   const char *device;
   gboolean reference;
   const char *filter;
-  guint totals[3];
-  GHashTable *by_op; /* name -> guint[3] */
-  GPtrArray *failures;
+  Board *board;
 } Run;
 
 static void
@@ -205,13 +210,14 @@ bind_inputs(InferNetwork *network, GPtrArray *files, GError **error)
       g_set_error(error, INFER_ERROR, INFER_ERROR_FAILED, "no file for input '%s'", input->name);
       return NULL;
     }
-    g_autoptr(InferArray) array = as_type(file, input->type);
+    InferArray *array = as_type(file, input->type);
     if (array->type != input->type || infer_array_get_kind(array) != input->kind) {
       g_set_error(error, INFER_ERROR, INFER_ERROR_FAILED, "input '%s' is %s, the file has %s",
                   input->name, infer_type_name(input->type), infer_type_name(array->type));
+      infer_array_unref(array);
       return NULL;
     }
-    g_ptr_array_add(bound, infer_array_ref(array));
+    g_ptr_array_add(bound, array);
   }
   return g_steal_pointer(&bound);
 }
@@ -416,12 +422,19 @@ check_set(Run *run, InferNetwork *network, const char *folder, const char *set, 
                   want->len);
       return FALSE;
     }
-    const InferTensor *output = infer_network_get_output(network, i);
-    g_autoptr(InferArray) expected = as_type(want->pdata[i], output->type);
-    if (!compare(output->name, expected, have->pdata[i], rtol, atol, error))
+    const InferArray *array = have->pdata[i];
+    g_autoptr(InferArray) expected = as_type(want->pdata[i], array->type);
+    if (!compare(infer_network_get_output(network, i)->name, expected, array, rtol, atol, error))
       return FALSE;
   }
   return TRUE;
+}
+
+static Verdict
+skip(GError **error, const char *reason)
+{
+  g_set_error_literal(error, INFER_ERROR, INFER_ERROR_FAILED, reason);
+  return SKIPPED;
 }
 
 static Verdict
@@ -434,7 +447,7 @@ check_folder(Run *run, const char *folder, GError **error)
   if (!infer_network_validate(network, error))
     return FAILED;
   if (draws_numbers(network))
-    return SKIPPED;
+    return skip(error, "it draws random numbers");
   g_autoptr(GDir) dir = g_dir_open(folder, 0, error);
   guint sets = 0;
   for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir)) {
@@ -444,17 +457,10 @@ check_folder(Run *run, const char *folder, GError **error)
     if (!check_set(run, network, folder, name, error))
       return FAILED;
   }
-  return sets > 0 ? PASSED : SKIPPED;
+  return sets > 0 ? PASSED : skip(error, "no inputs and outputs come with it");
 }
 
 /* --- the walk --- */
-
-static char *
-operator_of(const char *test)
-{
-  const char *name = g_str_has_prefix(test, "test_") ? test + 5 : test;
-  return g_strndup(name, strcspn(name, "_"));
-}
 
 static void
 run_test(Run *run, const char *folder)
@@ -464,17 +470,10 @@ run_test(Run *run, const char *folder)
   if (run->filter != NULL && strstr(name, run->filter) == NULL)
     return;
   Verdict verdict = check_folder(run, folder, &error);
-  char *op = operator_of(name);
-  guint *counts = g_hash_table_lookup(run->by_op, op);
-  if (counts == NULL)
-    counts = g_new0(guint, 3);
-  else
-    counts = g_memdup2(counts, 3 * sizeof(guint));
-  counts[verdict]++;
-  g_hash_table_insert(run->by_op, op, counts);
-  run->totals[verdict]++;
-  if (verdict == FAILED)
-    g_ptr_array_add(run->failures, g_strdup_printf("%s: %s", name, error ? error->message : "?"));
+  board_add(run->board, name, verdict,
+            error != NULL        ? error->message
+            : verdict == SKIPPED ? "it draws random numbers"
+                                 : NULL);
 }
 
 static gint
@@ -501,31 +500,19 @@ walk(Run *run, const char *folder, guint depth)
       walk(run, names->pdata[i], depth - 1);
 }
 
-static void
-print_results(Run *run)
-{
-  g_autoptr(GList) ops = g_list_sort(g_hash_table_get_keys(run->by_op), (GCompareFunc)strcmp);
-  for (GList *l = ops; l; l = l->next) {
-    const guint *counts = g_hash_table_lookup(run->by_op, l->data);
-    g_print("%-28s %4u passed %4u failed %4u skipped\n", (const char *)l->data, counts[PASSED],
-            counts[FAILED], counts[SKIPPED]);
-  }
-  for (guint i = 0; i < run->failures->len; i++)
-    g_print("failed %s\n", (const char *)run->failures->pdata[i]);
-  g_print("%u passed, %u failed, %u skipped\n", run->totals[PASSED], run->totals[FAILED],
-          run->totals[SKIPPED]);
-}
-
 int
 main(int argc, char **argv)
 {
-  g_autofree char *device = NULL, *filter = NULL;
+  g_autofree char *device = NULL, *filter = NULL, *exclusions = NULL, *set = NULL;
   g_auto(GStrv) folders = NULL;
-  gboolean reference = FALSE;
+  gboolean reference = FALSE, tap = FALSE;
   const GOptionEntry options[] = {
       {"device", 0, 0, G_OPTION_ARG_STRING, &device, "what to build for", "cpu"},
       {"reference", 0, 0, G_OPTION_ARG_NONE, &reference, "evaluate the nodes one by one", NULL},
       {"filter", 0, 0, G_OPTION_ARG_STRING, &filter, "tests with this in their name", "NAME"},
+      {"exclusions", 0, 0, G_OPTION_ARG_FILENAME, &exclusions, "known failures", "FILE"},
+      {"set", 0, 0, G_OPTION_ARG_STRING, &set, "whose known failures count", "NAME"},
+      {"tap", 0, 0, G_OPTION_ARG_NONE, &tap, "print results for meson", NULL},
       {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &folders, "folders", "DIR ..."},
       {NULL}};
   g_autoptr(GOptionContext) context = g_option_context_new(NULL);
@@ -535,13 +522,18 @@ main(int argc, char **argv)
     g_printerr("%s\n", error != NULL ? error->message : "a folder is needed");
     return 2;
   }
-  Run run = {.device = device != NULL ? device : "cpu", .reference = reference, .filter = filter};
-  run.by_op = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-  run.failures = g_ptr_array_new_with_free_func(g_free);
-  for (guint i = 0; folders[i] != NULL; i++)
+  g_autoptr(Board) board = board_new(exclusions, set != NULL ? set : "", tap, &error);
+  if (board == NULL) {
+    g_printerr("%s\n", error->message);
+    return 2;
+  }
+  Run run = {device != NULL ? device : "cpu", reference, filter, board};
+  for (guint i = 0; folders[i] != NULL; i++) {
+    if (tap && !g_file_test(folders[i], G_FILE_TEST_IS_DIR)) {
+      g_print("1..0 # SKIP %s is not there; install libonnx-testdata\n", folders[i]);
+      return 77;
+    }
     walk(&run, folders[i], 16);
-  print_results(&run);
-  g_hash_table_unref(run.by_op);
-  g_ptr_array_unref(run.failures);
-  return run.totals[FAILED] > 0;
+  }
+  return board_finish(board, filter == NULL) ? 0 : 1;
 }
