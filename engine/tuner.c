@@ -329,13 +329,10 @@ measure(Tuner *self, guint step, Candidate *candidate, guint64 best)
 static gboolean
 measure_all(Tuner *self, guint step, GPtrArray *list, const InferPrepare *prepare, GError **error)
 {
-  InferPacks *packs = infer_packs_new(); /* most candidates lose, and their weights with them */
-  InferPrepare own = *prepare;
   guint64 best = REFUSED;
   gboolean ok = TRUE;
 
-  own.packer = packs;
-  prepare_candidates(self, list, &own);
+  prepare_candidates(self, list, prepare);
   for (guint i = 0; i < list->len; i++) {
     Candidate *candidate = list->pdata[i];
 
@@ -352,7 +349,6 @@ measure_all(Tuner *self, guint step, GPtrArray *list, const InferPrepare *prepar
       candidate->impl->release(candidate->state);
     candidate->state = NULL;
   }
-  infer_packs_free(packs);
   return ok;
 }
 
@@ -383,6 +379,27 @@ all_known(const GPtrArray *list)
   return TRUE;
 }
 
+/* Chooses among the candidates, measuring those that are not known. */
+static gboolean
+tune_prepared(Tuner *self, guint index, const InferPrepare *prepare, InferChoice *choice,
+              GError **error)
+{
+  g_autofree char *name =
+      describe_step(self->engine, prepare->step, prepare->inputs, prepare->outputs);
+  g_autoptr(GPtrArray) list = list_candidates(self, prepare, name);
+
+  if (list->len < 2)
+    return TRUE;
+  if (!all_known(list)) {
+    if (g_get_monotonic_time() >= self->deadline)
+      return TRUE;
+    if (!measure_all(self, index, list, prepare, error))
+      return FALSE;
+  }
+  keep_best(list, prepare->step, choice);
+  return TRUE;
+}
+
 static gboolean
 tune_step(Tuner *self, guint index, InferChoice *choice, GError **error)
 {
@@ -390,27 +407,20 @@ tune_step(Tuner *self, guint index, InferChoice *choice, GError **error)
   g_autofree InferBuffer *inputs = NULL;
   g_autofree InferBuffer *outputs = NULL;
   InferPrepare prepare = {.device = self->engine->device, .step = step};
-  g_autofree char *name = NULL;
-  g_autoptr(GPtrArray) list = NULL;
+  InferPacks *packs;
+  gboolean ok;
 
   if (infer_step_is_view(step) || self->prepared->skipped[index] || step->impl->on_host ||
       step->impl == &infer_impl_reformat)
     return TRUE;
+  packs = infer_packs_new(); /* most candidates lose, and their weights with them */
   infer_prepared_operands(self->prepared, index, &inputs, &outputs);
   prepare.inputs = inputs;
   prepare.outputs = outputs;
-  name = describe_step(self->engine, step, inputs, outputs);
-  list = list_candidates(self, &prepare, name);
-  if (list->len < 2)
-    return TRUE;
-  if (!all_known(list)) {
-    if (g_get_monotonic_time() >= self->deadline)
-      return TRUE;
-    if (!measure_all(self, index, list, &prepare, error))
-      return FALSE;
-  }
-  keep_best(list, step, choice);
-  return TRUE;
+  prepare.packer = packs;
+  ok = tune_prepared(self, index, &prepare, choice, error);
+  infer_packs_free(packs);
+  return ok;
 }
 
 /* --- shapes --- */
