@@ -55,6 +55,16 @@ check_header(const InferPlanHeader *header, const char *source, GError **error)
   return TRUE;
 }
 
+/* What no checksum covers. */
+static gboolean
+is_padding(const guint8 *file, guint64 from, guint64 to)
+{
+  for (guint64 i = from; i < to; i++)
+    if (file[i] != 0)
+      return FALSE;
+  return TRUE;
+}
+
 static gboolean
 check_file(GBytes *bytes, InferPlanHeader *header, const char *source, GError **error)
 {
@@ -79,6 +89,9 @@ check_file(GBytes *bytes, InferPlanHeader *header, const char *source, GError **
     return damaged(source, error,
                    "it has %" G_GSIZE_FORMAT " bytes, its header speaks of %" G_GUINT64_FORMAT,
                    size, offset + data);
+  if (header->reserved || offset - sizeof *header - table >= INFER_PLAN_ALIGNMENT ||
+      !is_padding(file, sizeof *header + table, offset))
+    return damaged(source, error, "there is something between its parts");
   if (XXH3_64bits(file + sizeof *header, table) != GUINT64_FROM_LE(header->table_hash))
     return damaged(source, error, "the checksum of its tables is wrong");
   if (XXH3_64bits(file + offset, data) != GUINT64_FROM_LE(header->data_hash))

@@ -42,8 +42,7 @@ find_dynamic(Split *self, const InferSymbolValues *values, GError **error)
       known &= !node->inputs[j] || node->inputs[j]->kind == INFER_KIND_TENSOR;
     for (guint j = 0; j < node->n_outputs; j++)
       known &= infer_dims_is_constant(&operands[node->outputs[j]->index].dims) &&
-               !is_host_only(node->outputs[j]) &&
-               node->outputs[j]->kind == INFER_KIND_TENSOR;
+               !is_host_only(node->outputs[j]) && node->outputs[j]->kind == INFER_KIND_TENSOR;
     if (!known)
       g_hash_table_add(self->dynamic, node);
   }

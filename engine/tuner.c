@@ -329,10 +329,12 @@ measure(Tuner *self, guint step, Candidate *candidate, guint64 best)
 static gboolean
 measure_all(Tuner *self, guint step, GPtrArray *list, const InferPrepare *prepare, GError **error)
 {
+  gint64 start = g_get_monotonic_time(), prepared;
   guint64 best = REFUSED;
   gboolean ok = TRUE;
 
   prepare_candidates(self, list, prepare);
+  prepared = g_get_monotonic_time();
   for (guint i = 0; i < list->len; i++) {
     Candidate *candidate = list->pdata[i];
 
@@ -349,6 +351,9 @@ measure_all(Tuner *self, guint step, GPtrArray *list, const InferPrepare *prepar
       candidate->impl->release(candidate->state);
     candidate->state = NULL;
   }
+  g_debug("%s: %u candidates, %.2f s to prepare, %.2f s to measure, the best takes %.1f us",
+          prepare->step->name, list->len, (double)(prepared - start) / 1e6,
+          (double)(g_get_monotonic_time() - prepared) / 1e6, (double)best / 1e3);
   return ok;
 }
 
@@ -496,8 +501,11 @@ tune_batch(Tuner *self, guint batch, GPtrArray *tunings, GError **error)
 {
   InferSymbolValues values = infer_engine_values(self->engine, batch, INFER_RANGE_OPT);
   InferTuning *tuning = infer_tuning_new(&values, self->engine->program->steps->len);
+  gint64 start = g_get_monotonic_time();
   gboolean ok = open_shapes(self, &values, batch, error);
 
+  g_debug("a batch of %u: default tactics prepared and run after %.2f s", batch,
+          (double)(g_get_monotonic_time() - start) / 1e6);
   g_ptr_array_add(tunings, tuning);
   for (guint i = 0; ok && i < tuning->n; i++)
     ok = !g_cancellable_set_error_if_cancelled(self->cancellable, error) &&

@@ -28,11 +28,11 @@ struct _InferCudaDevice {
   /*< private >*/
   gboolean borrowed; /* the context is another's */
   struct _InferCudaCompiler *compiler;
-  CUmodule *fixed;          /* kernels compiled with the library */
-  gpointer cudnn, cublaslt; /* handles for preparing */
-  CUstream loading;         /* of copies at once */
-  GMutex lock;              /* of all of these */
-  GMutex preparing;         /* held while the library's handle is prepared with */
+  CUmodule *fixed;   /* kernels compiled with the library */
+  GPtrArray *cudnn;  /* handles for preparing that nobody uses */
+  gpointer cublaslt; /* likewise; any thread may use it */
+  CUstream loading;  /* of copies at once */
+  GMutex lock;       /* of all of these */
 };
 
 /** What a stream is to those who enqueue on it. */

@@ -471,7 +471,7 @@ prepare_current(InferPrepare *prepare, GError **error)
     prepare->state = state;
     return TRUE;
   }
-  handle = infer_cuda_cudnn(infer_cuda_device(prepare->device), error);
+  handle = infer_cuda_cudnn(error);
   if (!handle)
     return FALSE;
   text = signature(prepare, conv);
@@ -479,29 +479,14 @@ prepare_current(InferPrepare *prepare, GError **error)
                          : prepare_default(prepare, conv, handle, text, error);
 }
 
-/* A handle of cuDNN's is for one thread at a time. */
-static void
-enter(InferCudaDevice *device)
-{
-  g_mutex_lock(&device->preparing);
-  infer_cuda_push(device);
-}
-
-static void
-leave(InferCudaDevice *device)
-{
-  infer_cuda_pop();
-  g_mutex_unlock(&device->preparing);
-}
-
 static gboolean
 prepare_convolution(InferPrepare *prepare, GError **error)
 {
   gboolean ok;
 
-  enter(infer_cuda_device(prepare->device));
+  infer_cuda_library_enter(infer_cuda_device(prepare->device));
   ok = prepare_current(prepare, error);
-  leave(infer_cuda_device(prepare->device));
+  infer_cuda_library_leave(infer_cuda_device(prepare->device));
   return ok;
 }
 
@@ -549,7 +534,7 @@ list_tactics(const InferPrepare *prepare, const InferCudnnConv *conv, const Infe
              GPtrArray *result)
 {
   static const guint most[] = {1, 4, 8, 16, 48, G_MAXUINT};
-  cudnnHandle_t handle = infer_cuda_cudnn(infer_cuda_device(prepare->device), NULL);
+  cudnnHandle_t handle = infer_cuda_cudnn(NULL);
   InferCudnnVariant variants[MAX_VARIANTS];
   GPtrArray *lists[MAX_VARIANTS];
   guint n = handle ? list_variants(conv, args->tf32, variants) : 0;
@@ -566,7 +551,7 @@ static char *
 default_tactic(const InferPrepare *prepare, const InferCudnnConv *conv)
 {
   g_autoptr(GString) text = signature(prepare, conv);
-  cudnnHandle_t handle = infer_cuda_cudnn(infer_cuda_device(prepare->device), NULL);
+  cudnnHandle_t handle = infer_cuda_cudnn(NULL);
   InferPrepare copy = *prepare;
   State *state = NULL;
   char *tactic = handle ? choose(&copy, conv, handle, text, &state, NULL) : NULL;
@@ -586,7 +571,7 @@ tactics(const InferPrepare *prepare, const InferTacticArgs *args)
       !infer_cudnn_conv_shape(prepare, conv, NULL) ||
       infer_dims_count(&prepare->outputs[0].dims) == 0)
     return NULL;
-  enter(infer_cuda_device(prepare->device));
+  infer_cuda_library_enter(infer_cuda_device(prepare->device));
   if (args->level > 0) {
     list_tactics(prepare, conv, args, result);
   } else {
@@ -594,7 +579,7 @@ tactics(const InferPrepare *prepare, const InferTacticArgs *args)
     if (only)
       g_ptr_array_add(result, only);
   }
-  leave(infer_cuda_device(prepare->device));
+  infer_cuda_library_leave(infer_cuda_device(prepare->device));
   if (result->len == 0)
     return NULL;
   g_ptr_array_add(result, NULL);

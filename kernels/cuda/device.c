@@ -174,7 +174,6 @@ finish(InferCudaDevice *device, GError **error)
   device->base.threads = 1;
   device->compiler = infer_cuda_compiler_new();
   g_mutex_init(&device->lock);
-  g_mutex_init(&device->preparing);
   if (read_attributes(device, error) && make_key(device, error) &&
       (device->context || infer_cuda_check(create_context(&device->context, device->device),
                                            "making a context", error)) &&
@@ -241,7 +240,6 @@ infer_cuda_close(InferDevice *base)
       cuCtxDestroy(device->context);
   }
   g_mutex_clear(&device->lock);
-  g_mutex_clear(&device->preparing);
   g_free(device->fixed);
   g_free(base->name);
   g_free(base->key);

@@ -44,16 +44,45 @@ infer_cuda_libraries_version(void)
                          dnn % 100, blas / 10000, blas % 10000 / 100, blas % 100);
 }
 
-/* Making them takes a while and memory, so that it is done for those who ask. */
-cudnnHandle_t
-infer_cuda_cudnn(InferCudaDevice *device, GError **error)
+static void
+destroy_cudnn(gpointer handle)
 {
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&device->lock);
-  cudnnHandle_t handle = NULL;
+  cudnnDestroy(handle);
+}
 
-  if (!device->cudnn && infer_cudnn_check(cudnnCreate(&handle), "starting", error))
-    device->cudnn = handle;
-  return device->cudnn;
+/* A handle of cuDNN's is for one thread at a time, and compiling with it takes long: each thread
+ * that prepares has one of its own. Making them takes a while and memory, so that they are kept. */
+static __thread cudnnHandle_t entered;
+
+void
+infer_cuda_library_enter(InferCudaDevice *device)
+{
+  infer_cuda_push(device);
+  g_mutex_lock(&device->lock);
+  if (!device->cudnn)
+    device->cudnn = g_ptr_array_new_with_free_func(destroy_cudnn);
+  entered = device->cudnn->len ? g_ptr_array_steal_index_fast(device->cudnn, device->cudnn->len - 1)
+                               : NULL;
+  g_mutex_unlock(&device->lock);
+}
+
+void
+infer_cuda_library_leave(InferCudaDevice *device)
+{
+  g_mutex_lock(&device->lock);
+  if (entered)
+    g_ptr_array_add(device->cudnn, entered);
+  entered = NULL;
+  g_mutex_unlock(&device->lock);
+  infer_cuda_pop();
+}
+
+cudnnHandle_t
+infer_cuda_cudnn(GError **error)
+{
+  if (!entered && !infer_cudnn_check(cudnnCreate(&entered), "starting", error))
+    entered = NULL;
+  return entered;
 }
 
 cublasLtHandle_t
@@ -70,8 +99,7 @@ infer_cuda_cublaslt(InferCudaDevice *device, GError **error)
 void
 infer_cuda_libraries_close(InferCudaDevice *device)
 {
-  if (device->cudnn)
-    cudnnDestroy(device->cudnn);
+  g_clear_pointer(&device->cudnn, g_ptr_array_unref);
   if (device->cublaslt)
     cublasLtDestroy(device->cublaslt);
 }

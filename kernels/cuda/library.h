@@ -11,8 +11,12 @@ G_BEGIN_DECLS
 
 /* NVIDIA's libraries: handles and errors. */
 
-/** infer_cuda_cudnn: the device's handle, to prepare with. The context has to be current. */
-cudnnHandle_t infer_cuda_cudnn(InferCudaDevice *device, GError **error);
+/** infer_cuda_library_enter: makes the device's context current, and gives this thread a handle to
+ *  prepare with until infer_cuda_library_leave(). */
+void infer_cuda_library_enter(InferCudaDevice *device);
+void infer_cuda_library_leave(InferCudaDevice *device);
+/** infer_cuda_cudnn: the handle of the thread that entered. */
+cudnnHandle_t infer_cuda_cudnn(GError **error);
 
 /** infer_cuda_cudnn_of: the stream's handle, to run with. */
 cudnnHandle_t infer_cuda_cudnn_of(InferStream *stream, GError **error);

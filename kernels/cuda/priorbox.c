@@ -25,7 +25,8 @@ static gboolean
 priorbox_supports(InferDevice *device, const InferStep *step, InferLayout *inputs,
                   InferLayout *outputs)
 {
-  return step->n_nodes == 1 && infer_cuda_anchor_operand(step, 0) >= 0 && infer_cuda_anchor_operand(step, 1) >= 0;
+  return step->n_nodes == 1 && infer_cuda_anchor_operand(step, 0) >= 0 &&
+         infer_cuda_anchor_operand(step, 1) >= 0;
 }
 
 static InferArray *
