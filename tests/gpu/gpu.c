@@ -185,6 +185,7 @@ build(const ZooEntry *entry, const char *name, guint batch)
   infer_builder_set_max_batch(builder, batch);
   infer_builder_set_timing_cache(builder, "");
   infer_builder_set_verify(builder, FALSE);
+  infer_builder_set_precisions(builder, 0); /* the bar is that of FP32 */
   engine = infer_builder_build(builder, network, entry->name, NULL, &error);
   g_assert_no_error(error);
   return engine;
