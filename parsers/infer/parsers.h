@@ -22,6 +22,9 @@ typedef enum {
  * @max_batch: greatest batch of a model whose batch is open, 0 for 1024
  * @shapes: (nullable): dimensions of inputs, for files that do not say them, as "name:3x300x300"
  *   without the batch, %NULL-terminated
+ * @problems: (nullable) (element-type utf8): gets a line, to free with g_free(), for each node that
+ *   cannot be used: its name, operator, version of the operator set where there is one, and the
+ *   reason. The error of the parser names the first of them only
  *
  * All zero means the defaults.
  */
@@ -29,6 +32,7 @@ typedef struct {
   const char *const *outputs;
   guint max_batch;
   const char *const *shapes;
+  GPtrArray *problems;
 } InferParseOptions;
 
 /** infer_format_of_file: recognises a file by its content, not its name. */
