@@ -236,14 +236,52 @@ check_network(InferNetwork *network, GError **error)
   return FALSE;
 }
 
+static gboolean
+has_output(InferNetwork *network, const char *name)
+{
+  for (guint i = 0; i < infer_network_get_n_outputs(network); i++)
+    if (g_str_equal(infer_network_get_output(network, i)->name, name))
+      return TRUE;
+  return FALSE;
+}
+
+/* What is marked for debugging leaves the network as outputs do, so that every pass keeps it. */
+static gboolean
+mark_debug(InferNetwork *network, GError **error)
+{
+  for (guint i = 0; i < infer_network_get_n_tensors(network); i++) {
+    InferTensor *tensor = infer_network_get_tensor(network, i);
+    if (tensor->is_debug && !tensor->is_output &&
+        !infer_network_mark_output(network, tensor, NULL, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 static char **
-output_names(InferNetwork *network)
+debug_names(InferNetwork *network)
+{
+  GStrvBuilder *builder = g_strv_builder_new();
+  char **names;
+
+  for (guint i = 0; i < infer_network_get_n_tensors(network); i++)
+    if (infer_network_get_tensor(network, i)->is_debug)
+      g_strv_builder_add(builder, infer_network_get_tensor(network, i)->name);
+  names = g_strv_builder_end(builder);
+  g_strv_builder_unref(builder);
+  return names;
+}
+
+/* The outputs of @network that are outputs of @source, where they are not debug tensors only. */
+static char **
+output_names(InferNetwork *source, InferNetwork *network)
 {
   GStrvBuilder *builder = g_strv_builder_new();
   char **names;
 
   for (guint i = 0; i < infer_network_get_n_outputs(network); i++)
-    g_strv_builder_add(builder, infer_network_get_output(network, i)->name);
+    if (has_output(source, infer_network_get_output(network, i)->name))
+      g_strv_builder_add(builder, infer_network_get_output(network, i)->name);
   names = g_strv_builder_end(builder);
   g_strv_builder_unref(builder);
   return names;
@@ -261,20 +299,26 @@ typical_values(InferNetwork *network)
 }
 
 static InferEngine *
-lower(InferBuilder *self, InferNetwork *network, InferDevice *device, const char *source,
-      GError **error)
+lower(InferBuilder *self, InferNetwork *original, InferNetwork *network, InferDevice *device,
+      const char *source, GError **error)
 {
-  g_auto(GStrv) outputs = output_names(network);
+  g_auto(GStrv) outputs = output_names(original, network);
+  g_auto(GStrv) debug = debug_names(original);
   const InferSymbolValues values = typical_values(network);
   g_autoptr(InferNetwork) tail = NULL;
+  g_autoptr(InferEngine) engine = NULL;
   InferProgram *program;
 
   if (!infer_tail_split(network, &values, &tail, error))
     return NULL;
   program = infer_lower(network, device, self->fusion, error);
-  return program ? infer_engine_new(program, g_steal_pointer(&tail), (const char *const *)outputs,
-                                    device, source, error)
-                 : NULL;
+  if (!program)
+    return NULL;
+  engine = infer_engine_new(program, g_steal_pointer(&tail), (const char *const *)outputs, device,
+                            source, error);
+  return engine && infer_engine_set_debug(engine, (const char *const *)debug, error)
+             ? g_steal_pointer(&engine)
+             : NULL;
 }
 
 /* --- what was asked of single layers --- */
@@ -350,7 +394,8 @@ optimize(InferBuilder *self, InferNetwork *source, InferDevice *device, GPtrArra
 {
   g_autoptr(InferNetwork) network = infer_network_copy(source);
 
-  if (!fix_symbols(self, network, error) || !infer_passes_run(network, cancellable, error))
+  if (!mark_debug(network, error) || !fix_symbols(self, network, error) ||
+      !infer_passes_run(network, cancellable, error))
     return NULL;
   keep_constraints(source, network, notes);
   if (!report(self, "fusion", 0.1, cancellable, error) ||
@@ -385,7 +430,7 @@ make_engine(InferBuilder *self, InferNetwork *source_network, const char *source
       !report(self, "passes", 0, cancellable, error))
     return NULL;
   network = optimize(self, source_network, device, notes, cancellable, error);
-  engine = network ? lower(self, network, device, source, error) : NULL;
+  engine = network ? lower(self, source_network, network, device, source, error) : NULL;
   if (engine)
     keep_notes(engine, notes);
   return engine;

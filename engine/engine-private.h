@@ -18,6 +18,7 @@ struct _InferEngine {
   InferProgram *program;
   InferNetwork *tail; /* (nullable): what depends on data, evaluated after the program */
   char **outputs;     /* names, in the network's order */
+  char **debug;       /* names of outputs of the program or the tail that listeners get */
   InferDevice *device;
   InferPacks *packs;
   InferModelInfo *info;
@@ -33,6 +34,9 @@ struct _InferEngine {
  *  both together. */
 InferEngine *infer_engine_new(InferProgram *program, InferNetwork *tail, const char *const *outputs,
                               InferDevice *device, const char *source, GError **error);
+
+/** Says which outputs of the program or the tail are debug tensors. */
+gboolean infer_engine_set_debug(InferEngine *engine, const char *const *names, GError **error);
 
 /** The batch that is prepared to run @batch rows: small ones exactly, larger ones in steps, so
  *  that a changing number of streams does not prepare each number. */

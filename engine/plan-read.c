@@ -598,6 +598,19 @@ open_device(Reader *self, const char *wanted, guint threads, GError **error)
   return infer_device_open(wanted, threads, error);
 }
 
+static gboolean
+read_debug(Reader *self, InferEngine *engine, GError **error)
+{
+  g_autoptr(GVariant) names =
+      g_variant_lookup_value(self->table, "debug-names", G_VARIANT_TYPE_STRING_ARRAY);
+  g_autofree const char **list = names ? g_variant_get_strv(names, NULL) : NULL;
+
+  if (!list || infer_engine_set_debug(engine, list, error))
+    return TRUE;
+  g_prefix_error(error, "plan '%s': ", self->source);
+  return FALSE;
+}
+
 static InferEngine *
 read_engine(Reader *self, const char *device_name, guint threads, GError **error)
 {
@@ -632,7 +645,8 @@ read_engine(Reader *self, const char *device_name, guint threads, GError **error
   g_variant_lookup(self->table, "source", "&s", &origin);
   engine = infer_engine_new(g_steal_pointer(&program), g_steal_pointer(&tail), outputs, device,
                             origin, error);
-  if (!engine || !read_packs(self, engine, error) || !read_timings(self, engine, error))
+  if (!engine || !read_debug(self, engine, error) || !read_packs(self, engine, error) ||
+      !read_timings(self, engine, error))
     return NULL;
   return g_steal_pointer(&engine);
 }

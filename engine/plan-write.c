@@ -257,6 +257,9 @@ write_table(InferEngine *engine, Writer *writer)
   g_variant_builder_add(&builder, "{sv}", "outputs", write_bindings(network, FALSE));
   g_variant_builder_add(&builder, "{sv}", "output-names",
                         g_variant_new_strv((const char *const *)engine->outputs, -1));
+  if (engine->debug[0])
+    g_variant_builder_add(&builder, "{sv}", "debug-names",
+                          g_variant_new_strv((const char *const *)engine->debug, -1));
   if (engine->tail)
     g_variant_builder_add(&builder, "{sv}", "tail", write_tail(writer, engine->tail));
   g_variant_builder_add(&builder, "{sv}", "packs", write_packs(writer, engine->packs));

@@ -24,6 +24,9 @@ G_DECLARE_FINAL_TYPE(InferEngine, infer_engine, INFER, ENGINE, GObject)
  * @type: element type
  * @dims: logical dimensions; negative where they depend on the batch
  * @max_size: bytes at the largest batch; 0 where that depends on data
+ *
+ * An input or output of an engine. As a boxed type a copy has a name of its own, and may outlive
+ * the engine.
  */
 typedef struct {
   const char *name;
@@ -33,6 +36,8 @@ typedef struct {
   InferDims dims;
   gsize max_size;
 } InferBinding;
+
+INFER_API GType infer_binding_get_type(void);
 
 /**
  * InferLoadFlags:
@@ -109,6 +114,15 @@ INFER_API const InferBinding *infer_engine_get_binding(InferEngine *engine, guin
  * Returns: (transfer none) (nullable): the binding of that name
  */
 INFER_API const InferBinding *infer_engine_find_binding(InferEngine *engine, const char *name);
+/**
+ * infer_engine_get_debug_names:
+ * @engine: an engine
+ *
+ * Returns: (transfer none) (array zero-terminated=1): the tensors that were marked by
+ *   infer_network_mark_debug()
+ */
+INFER_API const char *const *infer_engine_get_debug_names(InferEngine *engine);
+
 /**
  * infer_engine_get_notes:
  * @engine: an engine that was built, not loaded

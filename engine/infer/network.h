@@ -60,6 +60,7 @@ struct _InferTensor {
   /*< private >*/
   guint index;
   InferNetwork *network;
+  gboolean is_debug;
 };
 
 /**
@@ -190,6 +191,27 @@ INFER_API InferNode *infer_network_add_node(InferNetwork *network, const char *o
  */
 INFER_API gboolean infer_network_mark_output(InferNetwork *network, InferTensor *tensor,
                                              const char *name, GError **error);
+
+/**
+ * infer_network_mark_debug:
+ * @network: a network
+ * @tensor: a tensor of it that a node writes
+ * @error: return location
+ *
+ * Keeps @tensor through all optimizations, under its name and in its type, so that a listener can
+ * be told of it in every run (infer_context_set_debug_listener()). It is no output of the engine.
+ * Layers around it are not fused across it, which takes time.
+ *
+ * Returns: success
+ */
+INFER_API gboolean infer_network_mark_debug(InferNetwork *network, InferTensor *tensor,
+                                            GError **error);
+/**
+ * infer_network_unmark_debug:
+ * @network: a network
+ * @tensor: a tensor of it
+ */
+INFER_API void infer_network_unmark_debug(InferNetwork *network, InferTensor *tensor);
 
 INFER_API guint infer_network_get_n_nodes(InferNetwork *network);
 /**

@@ -68,6 +68,42 @@ refuses(lambda: network.add_soft_max(x, 2, False, "s"))
 other = Infer.Network.new().add_input("x", Infer.Type.FLOAT, D(2, 3), None)
 refuses(lambda: network.add_element_wise(x, other, Infer.ElementWise.SUM, "e"))
 """,
+    "bindings outlive their engine; listeners, profilers and shared memory": """
+import struct
+network = Infer.Network.new()
+x = network.add_input("x", Infer.Type.FLOAT, D(1, 4), None)
+relu = network.add_activation(x, Infer.Activation.RELU, 0, 0, "relu")
+y = network.add_activation(relu, Infer.Activation.TANH, 0, 0, "tanh")
+network.mark_output(y, "y")
+network.mark_debug(relu)
+refuses(lambda: network.mark_debug(x))
+builder = Infer.Builder.new()
+builder.set_device("cpu")
+engine = builder.build(network, "a test", None)
+assert engine.get_debug_names() == ["relu"]
+first = Infer.Context.new(engine)
+second = Infer.Context.new_sharing(engine, first)
+heard, times = [], []
+second.set_debug_listener(
+    lambda context, name, value: heard.append((name, [value.get_double(i) for i in range(4)])))
+second.set_profiler(lambda context, name, nanoseconds: times.append((name, nanoseconds)))
+for context in (first, second):
+    context.set_batch(1)
+    context.set_input_bytes("x", GLib.Bytes.new(struct.pack("<4f", -1, 2, -3, 0.5)))
+    context.run()
+assert heard == [("relu", [0, 2, 0, 0.5])], heard
+assert times and all(n >= 0 for _, n in times), times
+second.set_debug_state("relu", False)
+second.run()
+assert len(heard) == 1
+assert first.get_output_bytes("y").get_data() == second.get_output_bytes("y").get_data()
+bindings = [engine.get_binding(i) for i in range(engine.get_n_bindings())]
+assert engine.get_binding(9) is None
+del engine, first, second, context, builder, network, x, y, relu
+gc.collect()
+assert [(b.name, b.is_input, b.dims.get_values()) for b in bindings] == [
+    ("x", True, [1, 4]), ("y", False, [1, 4])], bindings
+""",
     "layers of plugins": """
 network = Infer.Network.new()
 x = network.add_input("x", Infer.Type.UINT8, D(1, 3, 8, 8), None)
