@@ -25,6 +25,8 @@ struct _InferBuilder {
   guint64 time_budget;
   gsize workspace_limit;
   gboolean deterministic;
+  gboolean refittable;
+  gboolean stripped;
   char *timing_cache;
   GArray *profiles; /* Profile */
   InferProgressFunc progress;
@@ -148,6 +150,18 @@ infer_builder_set_timing_cache(InferBuilder *self, const char *path)
 {
   g_free(self->timing_cache);
   self->timing_cache = g_strdup(path);
+}
+
+void
+infer_builder_set_refittable(InferBuilder *self, gboolean refittable)
+{
+  self->refittable = refittable;
+}
+
+void
+infer_builder_set_stripped(InferBuilder *self, gboolean stripped)
+{
+  self->stripped = stripped;
 }
 
 void
@@ -299,11 +313,9 @@ typical_values(InferNetwork *network)
 }
 
 static InferEngine *
-lower(InferBuilder *self, InferNetwork *original, InferNetwork *network, InferDevice *device,
+lower(InferBuilder *self, InferNetwork *network, char **outputs, char **debug, InferDevice *device,
       const char *source, GError **error)
 {
-  g_auto(GStrv) outputs = output_names(original, network);
-  g_auto(GStrv) debug = debug_names(original);
   const InferSymbolValues values = typical_values(network);
   g_autoptr(InferNetwork) tail = NULL;
   g_autoptr(InferEngine) engine = NULL;
@@ -388,14 +400,23 @@ asks_precision(InferNetwork *network)
   return FALSE;
 }
 
+/* The network as the passes get it. */
+static InferNetwork *
+begin(InferBuilder *self, InferNetwork *source, GError **error)
+{
+  g_autoptr(InferNetwork) network = infer_network_copy(source);
+
+  return mark_debug(network, error) && fix_symbols(self, network, error) ? g_steal_pointer(&network)
+                                                                         : NULL;
+}
+
 static InferNetwork *
 optimize(InferBuilder *self, InferNetwork *source, InferDevice *device, GPtrArray *notes,
          GCancellable *cancellable, GError **error)
 {
   g_autoptr(InferNetwork) network = infer_network_copy(source);
 
-  if (!mark_debug(network, error) || !fix_symbols(self, network, error) ||
-      !infer_passes_run(network, cancellable, error))
+  if (!infer_passes_run(network, cancellable, error))
     return NULL;
   keep_constraints(source, network, notes);
   if (!report(self, "fusion", 0.1, cancellable, error) ||
@@ -417,20 +438,58 @@ keep_notes(InferEngine *engine, GPtrArray *notes)
     g_info("%s", (const char *)notes->pdata[i]);
 }
 
+static void
+keep_model(InferBuilder *self, InferEngine *engine, InferNetwork *begun)
+{
+  if (!self->refittable && !self->stripped)
+    return;
+  engine->model = infer_model_new(begun, self->fusion, self->precisions);
+  engine->strip = self->stripped;
+}
+
 static InferEngine *
 make_engine(InferBuilder *self, InferNetwork *source_network, const char *source,
             GCancellable *cancellable, GError **error)
 {
   g_autoptr(InferDevice) device = infer_device_open(self->device, self->threads, error);
   g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+  g_auto(GStrv) outputs = NULL;
+  g_auto(GStrv) debug = NULL;
+  g_autoptr(InferNetwork) begun = NULL;
   g_autoptr(InferNetwork) network = NULL;
   InferEngine *engine;
 
   if (!device || !check_network(source_network, error) ||
       !report(self, "passes", 0, cancellable, error))
     return NULL;
-  network = optimize(self, source_network, device, notes, cancellable, error);
-  engine = network ? lower(self, source_network, network, device, source, error) : NULL;
+  begun = begin(self, source_network, error);
+  network = begun ? optimize(self, begun, device, notes, cancellable, error) : NULL;
+  if (!network)
+    return NULL;
+  outputs = output_names(source_network, network);
+  debug = debug_names(source_network);
+  engine = lower(self, network, outputs, debug, device, source, error);
+  if (!engine)
+    return NULL;
+  keep_notes(engine, notes);
+  keep_model(self, engine, begun);
+  return engine;
+}
+
+InferEngine *
+infer_model_build(const InferModel *model, InferEngine *old, GCancellable *cancellable,
+                  GError **error)
+{
+  g_autoptr(InferBuilder) self = infer_builder_new();
+  g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+  g_autoptr(InferNetwork) network = NULL;
+  InferEngine *engine;
+
+  infer_builder_set_fusion(self, model->fusion);
+  infer_builder_set_precisions(self, model->precisions);
+  network = optimize(self, model->network, old->device, notes, cancellable, error);
+  engine = network ? lower(self, network, old->outputs, old->debug, old->device, old->source, error)
+                   : NULL;
   if (engine)
     keep_notes(engine, notes);
   return engine;

@@ -107,8 +107,16 @@ copy_defaults(InferContext *self, GError **error)
 static InferContext *
 new_context(InferEngine *engine, InferArena *arena, GError **error)
 {
-  g_autoptr(InferContext) self = g_object_new(INFER_TYPE_CONTEXT, NULL);
+  g_autoptr(InferContext) self = NULL;
 
+  if (engine->hollow) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_STATE,
+                "'%s' cannot run: its weights were left out of the plan; set them with an "
+                "InferRefit (inferexec --refitFrom=MODEL) and run the engine that it makes",
+                engine->source);
+    return NULL;
+  }
+  self = g_object_new(INFER_TYPE_CONTEXT, NULL);
   self->engine = g_object_ref(engine);
   self->times = g_new0(guint64, engine->program->steps->len + 1);
   self->frames = g_new0(InferFrame, engine->max_batch);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <infer/engine.h>
+#include "model.h"
 #include "prepare.h"
 
 G_BEGIN_DECLS
@@ -21,6 +22,9 @@ struct _InferEngine {
   char **debug;       /* names of outputs of the program or the tail that listeners get */
   InferDevice *device;
   InferPacks *packs;
+  InferModel *model; /* (nullable): where other weights may be set */
+  gboolean strip;    /* plans of it leave out weights */
+  gboolean hollow;   /* it was loaded from such a plan, and cannot run */
   InferModelInfo *info;
   char *source;        /* what the network was made from */
   gint64 batch_symbol; /* the dimension, or 0 where the batch is fixed */

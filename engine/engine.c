@@ -45,6 +45,7 @@ infer_engine_finalize(GObject *object)
   g_strfreev(self->outputs);
   g_strfreev(self->debug);
   g_clear_pointer(&self->packs, infer_packs_free);
+  g_clear_pointer(&self->model, infer_model_free);
   g_clear_pointer(&self->device, infer_device_unref);
   g_clear_object(&self->info);
   g_array_unref(self->bindings);
@@ -230,6 +231,18 @@ infer_engine_set_debug(InferEngine *self, const char *const *names, GError **err
   g_strfreev(self->debug);
   self->debug = g_strdupv((char **)names);
   return TRUE;
+}
+
+gboolean
+infer_engine_is_refittable(InferEngine *self)
+{
+  return self->model != NULL;
+}
+
+gboolean
+infer_engine_is_stripped(InferEngine *self)
+{
+  return self->hollow;
 }
 
 const char *const *

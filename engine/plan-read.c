@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <xxhash.h>
 
 /* Networks of a hundred thousand nodes exist; a million is a damaged file. */
 #define MAX_ITEMS 1000000
+/* The most bytes of one tensor that was left out: plans are not larger. */
+#define MAX_LEFT_OUT ((gsize)1 << 31)
 
 typedef struct {
   const char *source;
@@ -17,6 +20,7 @@ typedef struct {
   GArray *blobs; /* GBytes * */
   InferNetwork *network;
   InferOrder *orders;
+  GHashTable *missing; /* names of tensors without contents */
 } Reader;
 
 static gboolean G_GNUC_PRINTF(3, 4)
@@ -156,6 +160,40 @@ read_symbols(Reader *self, GError **error)
   return part != NULL;
 }
 
+static void
+unmap(gpointer data)
+{
+  GBytes *extent = data;
+  gsize size;
+  gpointer memory = (gpointer)g_bytes_get_data(extent, &size);
+
+  munmap(memory, size);
+  g_bytes_unref(extent);
+}
+
+/* Zeros in place of contents that were left out. They take no memory: nothing writes them. */
+static InferArray *
+empty_array(Reader *self, const InferTensor *tensor, GError **error)
+{
+  gsize size = infer_type_size(tensor->type, infer_dims_count(&tensor->dims));
+  g_autoptr(GBytes) bytes = NULL;
+  gpointer memory;
+
+  if (size == 0 || size > MAX_LEFT_OUT || !infer_model_is_weight_type(tensor->type)) {
+    damaged(self->source, error, "tensor '%s' cannot have been left out", tensor->name);
+    return NULL;
+  }
+  memory = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_MEMORY, "plan '%s': tensor '%s' finds no room",
+                self->source, tensor->name);
+    return NULL;
+  }
+  bytes = g_bytes_new_with_free_func(memory, size, unmap, g_bytes_new_static(memory, size));
+  g_hash_table_add(self->missing, g_strdup(tensor->name));
+  return infer_array_new_from_bytes(tensor->type, &tensor->dims, bytes, error);
+}
+
 static gboolean
 read_array(Reader *self, const char *name, gint blob, const InferTensor *tensor, InferArray **array,
            GError **error)
@@ -165,6 +203,8 @@ read_array(Reader *self, const char *name, gint blob, const InferTensor *tensor,
   *array = NULL;
   if (blob == -1)
     return TRUE;
+  if (blob == INFER_PLAN_LEFT_OUT)
+    return (*array = empty_array(self, tensor, error)) != NULL;
   if (!bytes)
     return damaged(self->source, error, "tensor '%s' has no contents", name);
   *array = infer_array_new_from_bytes(tensor->type, &tensor->dims, bytes, error);
@@ -538,7 +578,11 @@ read_tail(Reader *self, InferNetwork **tail, GError **error)
 {
   g_autoptr(GVariant) part =
       g_variant_lookup_value(self->table, "tail", G_VARIANT_TYPE(INFER_PLAN_TAIL));
-  Reader reader = {.source = self->source, .table = part, .data = self->data, .blobs = self->blobs};
+  Reader reader = {.source = self->source,
+                   .table = part,
+                   .data = self->data,
+                   .blobs = self->blobs,
+                   .missing = self->missing};
   gboolean ok;
 
   *tail = NULL;
@@ -611,6 +655,61 @@ read_debug(Reader *self, InferEngine *engine, GError **error)
   return FALSE;
 }
 
+/* What was asked of the nodes when they were built. */
+static gboolean
+read_asked(Reader *self, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "asked", INFER_PLAN_INDICES, error);
+  guint n = infer_network_get_n_nodes(self->network);
+
+  if (part && g_variant_n_children(part) != n)
+    return damaged(self->source, error, "its model is of another length");
+  for (guint i = 0; part && i < n; i++) {
+    InferNode *node = infer_network_get_node(self->network, i);
+    guint32 asked;
+
+    g_variant_get_child(part, i, "u", &asked);
+    if (!infer_node_set_precision(node, (InferType)(asked & ~(guint32)INFER_PLAN_ON_HOST), error))
+      return FALSE;
+    node->on_host = (asked & INFER_PLAN_ON_HOST) != 0;
+  }
+  return part != NULL;
+}
+
+static gboolean
+read_model(Reader *self, InferEngine *engine, GError **error)
+{
+  g_autoptr(GVariant) part =
+      g_variant_lookup_value(self->table, "model", G_VARIANT_TYPE(INFER_PLAN_MODEL));
+  g_autoptr(GHashTable) missing = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  Reader reader = {.source = self->source,
+                   .table = part,
+                   .data = self->data,
+                   .blobs = self->blobs,
+                   .missing = missing};
+  gboolean fusion = TRUE, ok;
+  guint32 precisions = 0;
+
+  engine->hollow = g_hash_table_size(self->missing) > 0;
+  if (!part)
+    return !engine->hollow || damaged(self->source, error, "weights are missing");
+  reader.network = infer_network_new();
+  ok = read_graph(&reader, error) && read_asked(&reader, error);
+  g_free(reader.orders);
+  g_variant_lookup(part, "fusion", "b", &fusion);
+  g_variant_lookup(part, "precisions", "u", &precisions);
+  if (ok) {
+    infer_network_set_model_info(reader.network,
+                                 infer_network_get_model_info(engine->program->network));
+    engine->model = infer_model_new(reader.network, fusion, precisions);
+    g_hash_table_unref(engine->model->missing);
+    engine->model->missing = g_steal_pointer(&missing);
+    engine->hollow |= g_hash_table_size(engine->model->missing) > 0;
+  }
+  g_object_unref(reader.network);
+  return ok;
+}
+
 static InferEngine *
 read_engine(Reader *self, const char *device_name, guint threads, GError **error)
 {
@@ -645,8 +744,8 @@ read_engine(Reader *self, const char *device_name, guint threads, GError **error
   g_variant_lookup(self->table, "source", "&s", &origin);
   engine = infer_engine_new(g_steal_pointer(&program), g_steal_pointer(&tail), outputs, device,
                             origin, error);
-  if (!engine || !read_debug(self, engine, error) || !read_packs(self, engine, error) ||
-      !read_timings(self, engine, error))
+  if (!engine || !read_debug(self, engine, error) || !read_model(self, engine, error) ||
+      !read_packs(self, engine, error) || !read_timings(self, engine, error))
     return NULL;
   return g_steal_pointer(&engine);
 }
@@ -672,9 +771,11 @@ infer_plan_read(GBytes *bytes, const char *source, const char *device, guint thr
     return NULL;
   reader.data = g_bytes_new_from_bytes(bytes, GUINT64_FROM_LE(header.data_offset),
                                        GUINT64_FROM_LE(header.data_size));
+  reader.missing = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   reader.blobs = g_array_new(FALSE, TRUE, sizeof(GBytes *));
   g_array_set_clear_func(reader.blobs, unref_blob);
   engine = read_engine(&reader, device, threads, error);
+  g_hash_table_unref(reader.missing);
   g_array_unref(reader.blobs);
   g_bytes_unref(reader.data);
   g_variant_unref(reader.table);

@@ -115,6 +115,20 @@ INFER_API const InferBinding *infer_engine_get_binding(InferEngine *engine, guin
  */
 INFER_API const InferBinding *infer_engine_find_binding(InferEngine *engine, const char *name);
 /**
+ * infer_engine_is_refittable:
+ *
+ * Returns: whether an #InferRefit can set other weights.
+ */
+INFER_API gboolean infer_engine_is_refittable(InferEngine *engine);
+/**
+ * infer_engine_is_stripped:
+ *
+ * Returns: whether weights were left out of its plan, so that it cannot run before an #InferRefit
+ *   has made a whole engine of it.
+ */
+INFER_API gboolean infer_engine_is_stripped(InferEngine *engine);
+
+/**
  * infer_engine_get_debug_names:
  * @engine: an engine
  *
