@@ -181,10 +181,15 @@ check_sources(const ExecArgs *args, GError **error)
                 sources == 0 ? "none" : "more than one", sources == 0 ? "was" : "were");
     return FALSE;
   }
-  if (args->load_engine != NULL && (args->layer_precisions || args->layer_devices)) {
+  const char *flag = args->layer_precisions ? "layerPrecisions"
+                     : args->layer_devices  ? "layerDevices"
+                     : args->mark_debug     ? "markDebug"
+                     : args->refittable     ? "refit"
+                     : args->stripped       ? "stripWeights"
+                                            : NULL;
+  if (args->load_engine != NULL && flag != NULL) {
     g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
-                "--%s cannot be used with --loadEngine: layers are chosen when a plan is built",
-                args->layer_precisions ? "layerPrecisions" : "layerDevices");
+                "--%s cannot be used with --loadEngine: it is chosen when a plan is built", flag);
     return FALSE;
   }
   return TRUE;

@@ -49,6 +49,8 @@ set_tactics(const ExecArgs *args, InferBuilder *builder)
   infer_builder_set_optimization_level(builder, args->level);
   infer_builder_set_time_budget(builder, (guint64)(args->time_budget * 1e9));
   infer_builder_set_deterministic(builder, args->deterministic);
+  infer_builder_set_refittable(builder, args->refittable);
+  infer_builder_set_stripped(builder, args->stripped);
 }
 
 static InferEngine *
@@ -134,10 +136,13 @@ exec_engine_new(const ExecArgs *args, InferNetwork **parsed, GError **error)
     plan = path;
   if (plan == NULL) {
     network = exec_model_parse(args, NULL, error);
-    if (network == NULL || !exec_layers_set(args, network, error))
+    if (network == NULL || !exec_layers_set(args, network, error) ||
+        !exec_debug_mark(args, network, error))
       return NULL;
   }
   InferEngine *engine = plan != NULL ? load(args, plan, error) : build(args, network, error);
+  if (engine != NULL)
+    engine = exec_refit(args, engine, error);
   if (engine != NULL)
     describe(engine);
   *parsed = g_steal_pointer(&network);

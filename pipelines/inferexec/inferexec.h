@@ -69,6 +69,12 @@ typedef struct {
   char *export_graph;
   char **layer_precisions;
   char **layer_devices;
+  gboolean refittable;
+  gboolean stripped;
+  gboolean dump_refit;
+  char *refit_from;
+  char **mark_debug;
+  char **save_debug;
 } ExecArgs;
 
 /** Fills @args; an unknown flag or a bad value is an error that names it and what is allowed. */
@@ -122,6 +128,13 @@ InferNetwork *exec_model_parse(const ExecArgs *args, GPtrArray *problems, GError
 gboolean exec_model_check(const ExecArgs *args, GError **error);
 /** Loads the libraries of --plugins. */
 gboolean exec_load_plugins(const ExecArgs *args, GError **error);
+
+/** Marks the tensors of --markDebug. */
+gboolean exec_debug_mark(const ExecArgs *args, InferNetwork *network, GError **error);
+
+/** Gives @engine, which is freed, the weights of --refitFrom. Returns: (transfer full)
+ *  (nullable) */
+InferEngine *exec_refit(const ExecArgs *args, InferEngine *engine, GError **error);
 
 /** Asks layers for what --layerPrecisions and --layerDevices say. */
 gboolean exec_layers_set(const ExecArgs *args, InferNetwork *network, GError **error);
@@ -259,6 +272,8 @@ GPtrArray *exec_streams_new(const ExecArgs *args, InferEngine *engine, GError **
 /** Warms up, then runs the streams in turn until both the iterations and the duration are
  *  reached. */
 gboolean exec_run(const ExecArgs *args, GPtrArray *streams, ExecTrace *trace, GError **error);
+/** Runs once more, and writes the debug tensors that --saveDebugTensors names. */
+gboolean exec_debug_save(const ExecArgs *args, ExecStream *stream, GError **error);
 /** Runs again, step by step. */
 gboolean exec_profile(const ExecArgs *args, ExecStream *stream, ExecTrace *trace, GError **error);
 

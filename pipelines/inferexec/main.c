@@ -102,7 +102,7 @@ measure(const ExecArgs *args, InferEngine *engine, GError **error)
   exec_report_times(args, infer_context_get_batch(stream->context), trace);
   if (args->export_times != NULL && !exec_export_times(args->export_times, trace, error))
     return FALSE;
-  if (!show_outputs(args, stream->context, error))
+  if (!show_outputs(args, stream->context, error) || !exec_debug_save(args, stream, error))
     return FALSE;
   if (!args->dump_profile && args->export_profile == NULL)
     return TRUE;

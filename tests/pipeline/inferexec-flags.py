@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -212,6 +213,68 @@ def test_layers(onnx, plan, folder):
           "--layerDevices")
 
 
+def test_debug(onnx, raw, folder):
+    path = folder + "/sum.npy"
+    build = ["--onnx=" + onnx, "--loadInputs=x:" + raw, "--markDebug=sum"]
+    done = run(*build, "--saveDebugTensors=sum:" + path, "--saveEngine=" + folder + "/debug.plan",
+               *QUICK)
+    if passes("--saveDebugTensors", done, "Debug tensor 'sum' (float 1x2)"):
+        with open(path, "rb") as file:
+            data = file.read()
+        sums = list(struct.unpack("<2f", data[-8:]))
+        check("the sum before the activation",
+              close(sums, [2 * sum(X) + 1, 2 * sum(X) - 9]) and len(data) == 64 * 2 + 8
+              and b"'shape': (1, 2, )" in data, (sums, data))
+    passes("of a plan", run("--loadEngine=" + folder + "/debug.plan",
+                            "--saveDebugTensors=sum:" + path, *QUICK))
+    fails("no such tensor to mark", run("--onnx=" + onnx, "--markDebug=nosuch", *QUICK), "'nosuch'")
+    fails("an input to mark", run("--onnx=" + onnx, "--markDebug=x", *QUICK), "'x'")
+    fails("a tensor that was not marked", run(*build, "--saveDebugTensors=y:" + path, *QUICK),
+          "--markDebug")
+    fails("marking in a plan", run("--loadEngine=" + onnx, "--markDebug=s"), "--markDebug")
+
+
+def wide_model(factor):
+    """x[1,4] -> MatMul[4,128] -> Relu -> y, 2 KiB of weights"""
+    return m.onnx_model(
+        [m.onnx_node("MatMul", "product", ["x", "w"], ["p"]),
+         m.onnx_node("Relu", "last", ["p"], ["y"])],
+        [m.onnx_tensor("w", [4, 128], [factor] * 512)],
+        [m.onnx_info("x", [1, 4])], [m.onnx_info("y", [1, 128])])
+
+
+def test_refit(onnx, raw, folder):
+    first = write(folder + "/first.onnx", wide_model(1.0))
+    second = write(folder + "/second.onnx", wide_model(3.0))
+    out = folder + "/out.json"
+    for flag in ("--refit", "--stripWeights"):
+        plan, new = folder + "/refit.plan", folder + "/new.plan"
+        passes("build with " + flag, run("--onnx=" + first, flag, "--saveEngine=" + plan,
+                                         "--buildOnly", "--device=cpu", "--threads=1"))
+        with open(plan, "rb") as file:
+            held = b"\x00\x00\x80\x3f" * 512 in file.read()
+        check("the plan of %s has the weights, or not" % flag, held == (flag == "--refit"))
+        done = run("--loadEngine=" + plan, "--refitFrom=" + second, "--saveEngine=" + new,
+                   "--dumpRefit", "--loadInputs=x:" + raw, "--exportOutput=" + out, *QUICK)
+        values_of("--refitFrom after " + flag, done, out, "y", [3 * sum(X)] * 128)
+        check("--dumpRefit names the weights",
+              ("Weights 'w': float 4x128" + (", left out" if not held else "\n")) in done.stdout,
+              told(done))
+        values_of("the plan that was saved then",
+                  run("--loadEngine=" + new, "--loadInputs=x:" + raw, "--exportOutput=" + out,
+                      *QUICK), out, "y", [3 * sum(X)] * 128)
+    fails("a stripped plan cannot run", run("--loadEngine=" + plan, *QUICK), "left out",
+          "--refitFrom")
+    fails("weights of another shape", run("--loadEngine=" + plan, "--refitFrom=" + onnx, *QUICK),
+          "'w'", "4x128", "4x2")
+    fails("a model without these weights", run(
+        "--loadEngine=" + plan, "--refitFrom=" + write(folder + "/none.onnx", m.onnx_model(
+            [m.onnx_node("Relu", "r", ["x"], ["y"])], [], [m.onnx_info("x", [1])],
+            [m.onnx_info("y", [1])])), *QUICK), "none of the engine's weights")
+    fails("an engine that cannot be refitted", run("--onnx=" + first, "--refitFrom=" + second,
+                                                   *QUICK), "infer_builder_set_refittable")
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         made = section(test_formats, folder)
@@ -222,6 +285,8 @@ def main():
             section(test_references, onnx, raw, folder)
             plan = section(test_graph, onnx, folder)
             section(test_layers, onnx, plan, folder)
+            section(test_debug, onnx, raw, folder)
+            section(test_refit, onnx, raw, folder)
     print("1..%d" % len(results))
     return 0 if all(results) else 1
 
