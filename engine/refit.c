@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <infer/refit.h>
+#include <infer/context.h>
 #include "engine-private.h"
 #include "model.h"
 
@@ -303,6 +304,19 @@ keep_choices(InferEngine *from, InferEngine *to)
   g_array_append_vals(to->timings, from->timings->data, from->timings->len);
 }
 
+/* Packs the weights of the sizes that a plan has, as the builder does. */
+static gboolean
+prepare_sizes(InferEngine *engine, GCancellable *cancellable, GError **error)
+{
+  g_autoptr(InferContext) context = infer_context_new(engine, error);
+
+  for (guint size = 1; context && size; size = infer_engine_next_size(engine, size))
+    if (g_cancellable_set_error_if_cancelled(cancellable, error) ||
+        !infer_context_prepare(context, size, error))
+      return FALSE;
+  return context != NULL;
+}
+
 InferEngine *
 infer_refit_commit(InferRefit *self, GCancellable *cancellable, GError **error)
 {
@@ -318,5 +332,7 @@ infer_refit_commit(InferRefit *self, GCancellable *cancellable, GError **error)
   g_set_object(&engine->info, self->engine->info);
   keep_choices(self->engine, engine);
   engine->model = g_steal_pointer(&model);
+  if (!prepare_sizes(engine, cancellable, error))
+    return NULL;
   return g_steal_pointer(&engine);
 }

@@ -212,6 +212,9 @@ test_stripped(void)
 {
   g_autoptr(InferEngine) engine = build_small(1, FALSE, TRUE);
   g_autoptr(InferEngine) plain = build_small(1, FALSE, FALSE);
+  g_autoptr(InferEngine) refittable = build_small(1, TRUE, FALSE);
+  g_autoptr(GBytes) filled_plan = NULL;
+  g_autoptr(GBytes) refittable_plan = NULL;
   g_autoptr(InferEngine) hollow = reload(engine);
   g_autoptr(InferEngine) again = reload(hollow);
   g_autoptr(GBytes) stripped_plan = serialize(hollow);
@@ -254,6 +257,9 @@ test_stripped(void)
   assert_same_results(made, plain);
   whole = reload(made);
   assert_same_results(whole, plain);
+  filled_plan = serialize(made);
+  refittable_plan = serialize(refittable);
+  g_assert_cmpuint(g_bytes_get_size(filled_plan), ==, g_bytes_get_size(refittable_plan));
 }
 
 static void
