@@ -22,6 +22,11 @@ INFER_API G_DECLARE_FINAL_TYPE(InferBuilder, infer_builder, INFER, BUILDER, GObj
      */
     typedef void (*InferProgressFunc)(const char *stage, double fraction, gpointer user_data);
 
+/**
+ * infer_builder_new:
+ *
+ * Returns: (transfer full): a builder with the defaults that its setters name.
+ */
 INFER_API InferBuilder *infer_builder_new(void);
 /**
  * infer_builder_set_device:

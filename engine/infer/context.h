@@ -140,6 +140,11 @@ INFER_API gboolean infer_context_set_batch(InferContext *context, guint batch, G
 INFER_API gboolean infer_context_set_dims(InferContext *context, const char *name,
                                           const InferDims *dims, GError **error);
 
+/**
+ * infer_context_get_batch:
+ *
+ * Returns: the rows of the next runs; 0 when no batch is set
+ */
 INFER_API guint infer_context_get_batch(InferContext *context);
 
 /**

@@ -101,6 +101,11 @@ INFER_API gboolean infer_engine_save(InferEngine *engine, const char *path, GErr
  */
 INFER_API GBytes *infer_engine_serialize(InferEngine *engine, GError **error);
 
+/**
+ * infer_engine_get_n_bindings:
+ *
+ * Returns: how many inputs and outputs there are, inputs first
+ */
 INFER_API guint infer_engine_get_n_bindings(InferEngine *engine);
 /**
  * infer_engine_get_binding:
@@ -159,6 +164,11 @@ INFER_API InferModelInfo *infer_engine_get_model_info(InferEngine *engine);
  * Returns: the device's name, "cpu" or "cuda:0"
  */
 INFER_API const char *infer_engine_get_device(InferEngine *engine);
+/**
+ * infer_engine_get_max_batch:
+ *
+ * Returns: the most rows of a run; 1 where the batch is fixed
+ */
 INFER_API guint infer_engine_get_max_batch(InferEngine *engine);
 /**
  * infer_engine_get_run_time:

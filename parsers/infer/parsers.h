@@ -5,7 +5,11 @@
 
 G_BEGIN_DECLS
 
-/** InferFormat: model formats. */
+/**
+ * InferFormat:
+ *
+ * Model formats.
+ */
 typedef enum {
   INFER_FORMAT_UNKNOWN,
   INFER_FORMAT_TENSORFLOW,
@@ -35,7 +39,11 @@ typedef struct {
   GPtrArray *problems;
 } InferParseOptions;
 
-/** infer_format_of_file: recognises a file by its content, not its name. */
+/**
+ * infer_format_of_file:
+ *
+ * Recognises a file by its content, not its name.
+ */
 INFER_API InferFormat infer_format_of_file(const char *path, GError **error);
 
 /**
@@ -64,7 +72,11 @@ INFER_API InferNetwork *infer_parse_file(const char *path, const InferParseOptio
  */
 INFER_API InferNetwork *infer_parse_tensorflow(const char *path, const InferParseOptions *options,
                                                GError **error);
-/** infer_parse_tensorflow_bytes: the same from memory; @source names it in errors. */
+/**
+ * infer_parse_tensorflow_bytes:
+ *
+ * The same from memory; @source names it in errors.
+ */
 INFER_API InferNetwork *infer_parse_tensorflow_bytes(GBytes *bytes, const char *source,
                                                      const InferParseOptions *options,
                                                      GError **error);
@@ -84,8 +96,11 @@ INFER_API InferNetwork *infer_parse_tensorflow_bytes(GBytes *bytes, const char *
  */
 INFER_API InferNetwork *infer_parse_onnx(const char *path, const InferParseOptions *options,
                                          GError **error);
-/** infer_parse_onnx_bytes: the same from memory, where contents cannot lie in other files;
- *  @source names it in errors. */
+/**
+ * infer_parse_onnx_bytes:
+ *
+ * The same from memory, where contents cannot lie in other files; @source names it in errors.
+ */
 INFER_API InferNetwork *infer_parse_onnx_bytes(GBytes *bytes, const char *source,
                                                const InferParseOptions *options, GError **error);
 
@@ -106,7 +121,11 @@ INFER_API InferNetwork *infer_parse_onnx_bytes(GBytes *bytes, const char *source
  */
 INFER_API InferNetwork *infer_parse_caffe(const char *prototxt, const char *caffemodel,
                                           const InferParseOptions *options, GError **error);
-/** infer_parse_caffe_bytes: the same from memory; @source names it in errors. */
+/**
+ * infer_parse_caffe_bytes:
+ *
+ * The same from memory; @source names it in errors.
+ */
 INFER_API InferNetwork *infer_parse_caffe_bytes(GBytes *prototxt, GBytes *caffemodel,
                                                 const char *source,
                                                 const InferParseOptions *options, GError **error);
@@ -119,7 +138,11 @@ INFER_API InferNetwork *infer_parse_caffe_bytes(GBytes *prototxt, GBytes *caffem
  * Returns: (transfer full) (nullable): channels x height x width floats
  */
 INFER_API InferArray *infer_caffe_load_mean(const char *path, GError **error);
-/** infer_caffe_parse_mean: the same from memory; @source names it in errors. */
+/**
+ * infer_caffe_parse_mean:
+ *
+ * The same from memory; @source names it in errors.
+ */
 INFER_API InferArray *infer_caffe_parse_mean(GBytes *bytes, const char *source, GError **error);
 /**
  * infer_caffe_channel_means:
@@ -140,7 +163,11 @@ INFER_API void infer_caffe_channel_means(const InferArray *mean, float values[3]
  */
 INFER_API InferNetwork *infer_parse_uff(const char *path, const InferParseOptions *options,
                                         GError **error);
-/** infer_parse_uff_bytes: the same from memory; @source names it in errors. */
+/**
+ * infer_parse_uff_bytes:
+ *
+ * The same from memory; @source names it in errors.
+ */
 INFER_API InferNetwork *infer_parse_uff_bytes(GBytes *bytes, const char *source,
                                               const InferParseOptions *options, GError **error);
 
