@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "packed.h"
+#include "smallfloat.h"
+
 G_DEFINE_BOXED_TYPE(InferArray, infer_array, infer_array_ref, infer_array_unref)
 
 #define ALIGNMENT 64
@@ -20,6 +23,47 @@ array_alloc(InferType type, const InferDims *dims)
   array->type = type;
   array->dims = *dims;
   g_atomic_ref_count_init(&array->ref_count);
+  return array;
+}
+
+/* Strings are interned, so that equal ones are one pointer and data movement can move pointers;
+ * the empty string is NULL, as in fresh memory. */
+typedef struct {
+  gsize n;
+  char *strings[];
+} Strings;
+
+static void
+strings_free(gpointer data)
+{
+  Strings *strings = data;
+
+  for (gsize i = 0; i < strings->n; i++)
+    g_clear_pointer(&strings->strings[i], g_ref_string_release);
+  g_free(strings);
+}
+
+static InferArray *
+string_array_new(const InferDims *dims, GError **error)
+{
+  gint64 count = infer_dims_count(dims);
+  Strings *strings;
+  InferArray *array;
+
+  strings = count < 0 || count > (gint64)(MAX_ARRAY_SIZE / sizeof(char *))
+                ? NULL
+                : g_try_malloc0(sizeof *strings + (gsize)count * sizeof(char *));
+  if (!strings) {
+    g_autofree char *text = infer_dims_to_string(dims);
+    g_set_error(
+        error, INFER_ERROR, INFER_ERROR_MEMORY,
+        "an array of %s strings cannot be had: the dimensions are not constant or too large", text);
+    return NULL;
+  }
+  strings->n = (gsize)count;
+  array = array_alloc(INFER_TYPE_STRING, dims);
+  array->data = strings->strings;
+  array->owner = g_bytes_new_with_free_func(strings, sizeof *strings, strings_free, strings);
   return array;
 }
 
@@ -57,6 +101,8 @@ infer_array_new(InferType type, const InferDims *dims, GError **error)
   gpointer data;
   gsize size, allocated;
 
+  if (type == INFER_TYPE_STRING)
+    return string_array_new(dims, error);
   if (!array_size(type, dims, &size, error))
     return NULL;
   allocated = MAX(size + (ALIGNMENT - size % ALIGNMENT) % ALIGNMENT, ALIGNMENT);
@@ -151,6 +197,45 @@ infer_array_new_int64s(const gint64 *values, gsize n)
 }
 
 InferArray *
+infer_array_new_strings(const InferDims *dims, const char *const *values, gsize n, GError **error)
+{
+  InferArray *array = string_array_new(dims, error);
+
+  if (array && (gint64)n != infer_dims_count(dims)) {
+    g_autofree char *text = infer_dims_to_string(dims);
+    g_set_error(error, INFER_ERROR, INFER_ERROR_SHAPE,
+                "an array of %s strings cannot be made of %" G_GSIZE_FORMAT, text, n);
+    g_clear_pointer(&array, infer_array_unref);
+  }
+  for (gsize i = 0; array && i < n; i++)
+    infer_array_set_string(array, i, values[i]);
+  return array;
+}
+
+const char *
+infer_array_get_string(const InferArray *array, gsize index)
+{
+  const char *value;
+
+  if (array->type != INFER_TYPE_STRING || index >= (gsize)infer_array_count(array))
+    return "";
+  value = ((char *const *)array->data)[index];
+  return value ? value : "";
+}
+
+void
+infer_array_set_string(InferArray *array, gsize index, const char *value)
+{
+  char **at = (char **)array->data + index;
+
+  if (array->type != INFER_TYPE_STRING || index >= (gsize)infer_array_count(array))
+    return;
+  g_clear_pointer(at, g_ref_string_release);
+  if (value && value[0])
+    *at = g_ref_string_new_intern(value);
+}
+
+InferArray *
 infer_array_ref(InferArray *array)
 {
   g_atomic_ref_count_inc(&array->ref_count);
@@ -162,6 +247,10 @@ infer_array_unref(InferArray *array)
 {
   if (!g_atomic_ref_count_dec(&array->ref_count))
     return;
+  /* Items have items only in an optional sequence: this is three deep at most. */
+  for (guint i = 0; i < array->n_items; i++)
+    infer_array_unref(array->items[i]);
+  g_free(array->items);
   g_clear_pointer(&array->owner, g_bytes_unref);
   g_free(array);
 }
@@ -170,32 +259,6 @@ gint64
 infer_array_count(const InferArray *array)
 {
   return infer_dims_count(&array->dims);
-}
-
-static double
-half_to_double(guint16 half)
-{
-  int exponent = (half >> 10) & 31;
-  int mantissa = half & 1023;
-  double value;
-
-  if (exponent == 31)
-    value = mantissa ? NAN : INFINITY;
-  else if (exponent == 0)
-    value = ldexp(mantissa, -24);
-  else
-    value = ldexp(mantissa + 1024, exponent - 25);
-  return half & 0x8000 ? -value : value;
-}
-
-static double
-bfloat_to_double(guint16 bits)
-{
-  guint32 wide = (guint32)bits << 16;
-  float value;
-
-  memcpy(&value, &wide, sizeof value);
-  return value;
 }
 
 static gint64
@@ -229,6 +292,56 @@ infer_array_get_int(const InferArray *array, gsize index)
   }
 }
 
+/* Codes of floats of 16 bits and fewer, and integers of 4 and 2 bits. */
+static guint
+get_code(const InferArray *array, gsize index)
+{
+  switch (infer_type_bits(array->type)) {
+  case 16:
+    return ((const guint16 *)array->data)[index];
+  case 8:
+    return ((const guint8 *)array->data)[index];
+  default:
+    return infer_packed_get(infer_type_bits(array->type), array->data, index);
+  }
+}
+
+static double
+get_small(const InferArray *array, gsize index)
+{
+  const guint bits = infer_type_bits(array->type);
+
+  if (infer_type_is_small_float(array->type))
+    return infer_small_float_decode(array->type, get_code(array, index));
+  if (array->type == INFER_TYPE_INT4 || array->type == INFER_TYPE_INT2)
+    return infer_packed_sign(bits, get_code(array, index));
+  if (array->type == INFER_TYPE_UINT4 || array->type == INFER_TYPE_UINT2)
+    return get_code(array, index);
+  return 0;
+}
+
+static void
+set_small(InferArray *array, gsize index, double value)
+{
+  const guint bits = infer_type_bits(array->type);
+  guint code;
+
+  if (infer_type_is_small_float(array->type))
+    code = infer_small_float_encode(array->type, value, TRUE, INFER_ROUND_UP);
+  else if (array->type == INFER_TYPE_INT4 || array->type == INFER_TYPE_INT2)
+    code = (guint)CLAMP(double_to_int(value), -(1 << (bits - 1)), (1 << (bits - 1)) - 1);
+  else if (array->type == INFER_TYPE_UINT4 || array->type == INFER_TYPE_UINT2)
+    code = (guint)CLAMP(double_to_int(value), 0, (1 << bits) - 1);
+  else
+    return;
+  if (bits == 16)
+    ((guint16 *)array->data)[index] = (guint16)code;
+  else if (bits == 8)
+    ((guint8 *)array->data)[index] = (guint8)code;
+  else
+    infer_packed_set(bits, array->data, index, code);
+}
+
 double
 infer_array_get_double(const InferArray *array, gsize index)
 {
@@ -237,10 +350,6 @@ infer_array_get_double(const InferArray *array, gsize index)
     return ((const float *)array->data)[index];
   case INFER_TYPE_DOUBLE:
     return ((const double *)array->data)[index];
-  case INFER_TYPE_FLOAT16:
-    return half_to_double(((const guint16 *)array->data)[index]);
-  case INFER_TYPE_BFLOAT16:
-    return bfloat_to_double(((const guint16 *)array->data)[index]);
   case INFER_TYPE_UINT8:
   case INFER_TYPE_BOOL:
     return ((const guint8 *)array->data)[index];
@@ -259,7 +368,7 @@ infer_array_get_double(const InferArray *array, gsize index)
   case INFER_TYPE_INT64:
     return (double)((const gint64 *)array->data)[index];
   default:
-    return 0;
+    return get_small(array, index);
   }
 }
 
@@ -306,6 +415,6 @@ infer_array_set_double(InferArray *array, gsize index, double value)
     ((gint64 *)array->data)[index] = double_to_int(value);
     break;
   default:
-    break;
+    set_small(array, index, value);
   }
 }

@@ -60,6 +60,19 @@ search_path(void)
   return path;
 }
 
+char *
+infer_backend_find_module(const char *name)
+{
+  g_autoptr(GPtrArray) path = search_path();
+
+  for (guint i = 0; i < path->len; i++) {
+    g_autofree char *file = g_strdup_printf("%s/libinfer-%s.so", (char *)path->pdata[i], name);
+    if (g_file_test(file, G_FILE_TEST_EXISTS))
+      return g_steal_pointer(&file);
+  }
+  return NULL;
+}
+
 static const InferBackend *
 open_module(const char *file, GError **error)
 {

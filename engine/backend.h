@@ -37,6 +37,7 @@ struct _InferDevice {
  * @dims: constant dimensions, logical order
  * @strides: in elements, per logical dimension
  * @value: (nullable): contents where they are constant, row-major
+ * @alignment: bytes that its address is a multiple of, at most 64
  *
  * A lowered operand of a step that is being prepared.
  */
@@ -45,6 +46,7 @@ typedef struct {
   InferDims dims;
   gint64 strides[INFER_MAX_DIMS];
   const InferArray *value;
+  gsize alignment;
 } InferBuffer;
 
 /** Fills @dst with @value as an implementation wants it. */
@@ -252,5 +254,9 @@ const InferImpl *infer_device_find_impl(InferDevice *device, const char *op, con
 
 /** The reference implementation: the nodes' own eval. */
 extern const InferImpl infer_impl_reference;
+
+/** infer_backend_find_module: Returns: (transfer full) (nullable): the file libinfer-@name.so, NULL
+ *  where no directory has it. */
+char *infer_backend_find_module(const char *name);
 
 G_END_DECLS

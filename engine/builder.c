@@ -243,6 +243,19 @@ fix_symbols(InferBuilder *self, InferNetwork *network, GError **error)
 static gboolean
 check_network(InferNetwork *network, GError **error)
 {
+  for (guint i = 0; i < infer_network_get_n_inputs(network); i++) {
+    const InferTensor *input = infer_network_get_input(network, i);
+    gboolean known = input->kind != INFER_KIND_TENSOR || input->dims.n >= 0;
+
+    for (gint k = 0; k < input->dims.n; k++)
+      known &= input->dims.d[k] != INFER_DIM_UNKNOWN;
+    if (!known) {
+      g_set_error(error, INFER_ERROR, INFER_ERROR_SHAPE,
+                  "the dimensions of input '%s' are not known; give them numbers or symbols",
+                  input->name);
+      return FALSE;
+    }
+  }
   if (infer_network_get_n_outputs(network) > 0)
     return infer_network_validate(network, error);
   g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
@@ -415,8 +428,15 @@ optimize(InferBuilder *self, InferNetwork *source, InferDevice *device, GPtrArra
          GCancellable *cancellable, GError **error)
 {
   g_autoptr(InferNetwork) network = infer_network_copy(source);
+  gboolean ok;
 
-  if (!infer_passes_run(network, cancellable, error))
+  /* Loops that are computed in advance look at it. */
+  if (cancellable)
+    g_cancellable_push_current(cancellable);
+  ok = infer_passes_run(network, cancellable, error);
+  if (cancellable)
+    g_cancellable_pop_current(cancellable);
+  if (!ok)
     return NULL;
   keep_constraints(source, network, notes);
   if (!report(self, "fusion", 0.1, cancellable, error) ||
@@ -495,6 +515,25 @@ infer_model_build(const InferModel *model, InferEngine *old, GCancellable *cance
   return engine;
 }
 
+/* A digit is a word and a number. */
+static gboolean
+fill_strings(InferContext *context, const InferTensor *input, GError **error)
+{
+  g_autofree const char **strings = NULL;
+  InferDims dims;
+  gsize n;
+
+  if (input->initial)
+    return TRUE;
+  if (!infer_context_get_dims(context, input->name, &dims, error))
+    return FALSE;
+  n = (gsize)infer_dims_count(&dims);
+  strings = g_new(const char *, n + 1);
+  for (gsize i = 0; i < n; i++)
+    strings[i] = "0";
+  return infer_context_set_strings(context, input->name, strings, n, error);
+}
+
 static gboolean
 fill_inputs(InferEngine *engine, InferContext *context, GError **error)
 {
@@ -503,8 +542,14 @@ fill_inputs(InferEngine *engine, InferContext *context, GError **error)
   for (guint i = 0; i < infer_network_get_n_inputs(engine->program->network); i++) {
     const InferTensor *input = infer_network_get_input(engine->program->network, i);
     InferDims dims;
-    gpointer data = infer_context_map(context, input->name, NULL, error);
+    gpointer data;
 
+    if (input->type == INFER_TYPE_STRING) {
+      if (!fill_strings(context, input, error))
+        return FALSE;
+      continue;
+    }
+    data = infer_context_map(context, input->name, NULL, error);
     if (!data || !infer_context_get_dims(context, input->name, &dims, error))
       return FALSE;
     if (!input->initial)
@@ -574,6 +619,8 @@ prepare_sizes(InferBuilder *self, InferEngine *engine, InferTimingCache *cache,
 
   if (!context)
     return FALSE;
+  infer_context_set_cancellable(context, cancellable);
+  infer_context_set_trial(context, TRUE);
   for (guint size = 1; size; size = infer_engine_next_size(engine, size)) {
     if (!time_batch(engine, context, cache, name, size, error) ||
         !report(self, "prepare", 0.5 + 0.2 * ++n / (1 + g_bit_storage(engine->max_batch)),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Inputs and outputs of a context: where they are and how large. */
 #include "context-private.h"
+#include "graph.h"
 
 #include <string.h>
 
@@ -11,7 +12,9 @@ find_tail_output(InferContext *self, const char *name)
   InferNetwork *tail = self->engine->tail;
   const InferTensor *tensor = tail && name ? infer_network_find_tensor(tail, name) : NULL;
 
-  return tensor && tensor->is_output ? g_hash_table_lookup(self->tail_values, tensor) : NULL;
+  return tensor && tensor->is_output && tensor->kind == INFER_KIND_TENSOR
+             ? g_hash_table_lookup(self->tail_values, tensor)
+             : NULL;
 }
 
 static const InferTensor *
@@ -25,9 +28,14 @@ find_binding(InferContext *self, const char *name, GError **error)
     g_set_error(error, INFER_ERROR, INFER_ERROR_STATE, "no batch is set yet");
     return NULL;
   }
-  if (tensor && (tensor->is_input || tensor->is_output))
+  if (tensor && (tensor->is_input || tensor->is_output) && tensor->kind == INFER_KIND_TENSOR)
     return tensor;
-  if (binding)
+  if (binding && binding->kind != INFER_KIND_TENSOR)
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "'%s' is a %s, which has no memory of its own; use infer_context_set_value() or "
+                "infer_context_get_value()",
+                name, infer_kind_name(binding->kind));
+  else if (binding)
     g_set_error(error, INFER_ERROR, INFER_ERROR_STATE,
                 "the size of '%s' depends on data; it is known after a run", name);
   else
@@ -117,6 +125,47 @@ infer_context_map_device(InferContext *self, const char *name, GError **error)
 }
 
 gboolean
+infer_context_set_strings(InferContext *self, const char *name, const char *const *strings, gsize n,
+                          GError **error)
+{
+  const InferTensor *tensor = find_binding(self, name, error);
+  InferArray *array;
+  InferDims dims;
+
+  if (!tensor || !infer_context_get_dims(self, name, &dims, error))
+    return FALSE;
+  if (!tensor->is_input || tensor->type != INFER_TYPE_STRING) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT, "'%s' is not an input of strings", name);
+    return FALSE;
+  }
+  array = infer_array_new_strings(&dims, strings, n, error);
+  if (!array) {
+    g_prefix_error(error, "input '%s': ", name);
+    return FALSE;
+  }
+  g_hash_table_insert(self->strings, g_strdup(name), array);
+  return TRUE;
+}
+
+char **
+infer_context_get_strings(InferContext *self, const char *name, GError **error)
+{
+  const InferArray *array = find_tail_output(self, name);
+  g_autoptr(GPtrArray) list = NULL;
+
+  if (!array || array->type != INFER_TYPE_STRING) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "'%s' is not an output of strings that a run has computed", name ? name : "(null)");
+    return NULL;
+  }
+  list = g_ptr_array_new();
+  for (gint64 i = 0; i < infer_array_count(array); i++)
+    g_ptr_array_add(list, g_strdup(infer_array_get_string(array, (gsize)i)));
+  g_ptr_array_add(list, NULL);
+  return (char **)g_ptr_array_free(g_steal_pointer(&list), FALSE);
+}
+
+gboolean
 infer_context_set_input_bytes(InferContext *self, const char *name, GBytes *bytes, GError **error)
 {
   gsize size, have;
@@ -144,6 +193,51 @@ infer_context_get_output_bytes(InferContext *self, const char *name, GError **er
   gconstpointer memory = infer_context_map(self, name, &size, error);
 
   return memory ? g_bytes_new(memory, size) : NULL;
+}
+
+gboolean
+infer_context_set_value(InferContext *self, const char *name, InferArray *value, GError **error)
+{
+  const InferBinding *binding = infer_engine_find_binding(self->engine, name);
+  InferArray *kept;
+
+  if (!binding || !binding->is_input || binding->kind != infer_array_get_kind(value) ||
+      binding->type != value->type) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT, "'%s' cannot be set to a %s of %s: it %s",
+                name ? name : "(null)", infer_kind_name(infer_array_get_kind(value)),
+                infer_type_name(value->type),
+                !binding || !binding->is_input ? "is no input" : "is of another kind or type");
+    return FALSE;
+  }
+  if (binding->kind == INFER_KIND_TENSOR) {
+    g_autoptr(GBytes) bytes = infer_array_get_bytes(value);
+    return infer_context_set_input_bytes(self, name, bytes, error);
+  }
+  kept = infer_array_keep(value, error);
+  if (kept)
+    g_hash_table_replace(self->bound, g_strdup(name), kept);
+  return kept != NULL;
+}
+
+InferArray *
+infer_context_get_value(InferContext *self, const char *name, GError **error)
+{
+  InferNetwork *tail = self->engine->tail;
+  const InferBinding *binding = infer_engine_find_binding(self->engine, name);
+  InferTensor *tensor = binding && tail ? infer_network_find_tensor(tail, name) : NULL;
+  InferArray *value = tensor ? g_hash_table_lookup(self->tail_values, tensor) : NULL;
+  InferDims dims;
+  gsize size;
+  gpointer memory;
+
+  if (!value && binding && binding->is_input)
+    value = g_hash_table_lookup(self->bound, name);
+  if (value && (tensor->is_output || binding->kind != INFER_KIND_TENSOR))
+    return infer_array_keep(value, error);
+  memory = infer_context_map(self, name, &size, error);
+  if (!memory || !infer_context_get_dims(self, name, &dims, error))
+    return NULL;
+  return infer_array_new_from_data(binding->type, &dims, memory, size, error);
 }
 
 gboolean

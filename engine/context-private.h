@@ -38,7 +38,11 @@ struct _InferContext {
   InferArena *arena;   /* everything else, maybe shared */
   guint io_generation; /* of what the current pointers were made for */
   guint arena_generation;
-  InferStaging *staging;   /* (nullable): where the host cannot reach the memory */
+  InferStaging *staging; /* (nullable): where the host cannot reach the memory */
+  GHashTable *bound;     /* name -> InferArray: inputs that are sequences or optionals */
+  GHashTable *strings;   /* name of an input -> InferArray */
+  GCancellable *cancellable;
+  gboolean trial;
   GHashTable *tail_values; /* InferTensor of the tail -> InferArray, of the last run */
   InferArray **defaults;   /* per input: contents of optional ones */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a context does in its stream. */
 #include "context-private.h"
+#include "graph.h"
 #include "tail.h"
 
 #include <string.h>
@@ -85,6 +86,36 @@ zero_unused_rows(InferContext *self, InferStream *stream, GError **error)
   return TRUE;
 }
 
+static gboolean
+take_bound(InferContext *self, InferTensor *input, GError **error)
+{
+  InferArray *value = g_hash_table_lookup(self->bound, input->name);
+
+  if (!value) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_STATE,
+                "input '%s' is not set; call infer_context_set_value() first", input->name);
+    return FALSE;
+  }
+  g_hash_table_insert(self->tail_values, input, infer_array_ref(value));
+  return TRUE;
+}
+
+/* The strings that were set, the input's default, or empty ones. */
+static InferArray *
+tail_strings(InferContext *self, const InferTensor *source, const InferDims *dims, GError **error)
+{
+  InferArray *array = g_hash_table_lookup(self->strings, source->name);
+
+  array = array ? array : source->initial;
+  if (!array)
+    return infer_array_new(INFER_TYPE_STRING, dims, error);
+  if (infer_dims_equal(&array->dims, dims))
+    return infer_array_ref(array);
+  g_set_error(error, INFER_ERROR, INFER_ERROR_STATE,
+              "the strings of input '%s' were set for other dimensions", source->name);
+  return NULL;
+}
+
 /* What depends on data, from what the steps left. */
 static gboolean
 run_tail(InferContext *self, InferStream *stream, GError **error)
@@ -96,20 +127,32 @@ run_tail(InferContext *self, InferStream *stream, GError **error)
   g_hash_table_remove_all(self->tail_values);
   for (guint i = 0; i < infer_network_get_n_inputs(tail); i++) {
     InferTensor *input = infer_network_get_input(tail, i);
-    const InferTensor *source = infer_network_find_tensor(infer_context_network(self), input->name);
-    const InferBuffer *buffer = source ? &self->current->buffers[source->index] : NULL;
+    const InferTensor *source;
+    const InferBuffer *buffer;
     gpointer data;
+    InferArray *array;
 
+    if (input->kind != INFER_KIND_TENSOR) {
+      if (!take_bound(self, input, error))
+        return FALSE;
+      continue;
+    }
+    source = infer_network_find_tensor(infer_context_network(self), input->name);
+    buffer = source ? &self->current->buffers[source->index] : NULL;
     if (!buffer) {
       g_set_error(error, INFER_ERROR, INFER_ERROR_PLAN, "there is no tensor '%s'", input->name);
       return FALSE;
     }
-    data = self->staging ? infer_context_map_copy(self, source, error)
-                         : infer_context_data(self, source);
-    if (!data)
+    if (buffer->type == INFER_TYPE_STRING) {
+      array = tail_strings(self, source, &buffer->dims, error);
+    } else {
+      data = self->staging ? infer_context_map_copy(self, source, error)
+                           : infer_context_data(self, source);
+      array = data ? infer_array_new_view(buffer->type, &buffer->dims, data) : NULL;
+    }
+    if (!array)
       return FALSE;
-    g_hash_table_insert(self->tail_values, input,
-                        infer_array_new_view(buffer->type, &buffer->dims, data));
+    g_hash_table_insert(self->tail_values, input, array);
   }
   if (!infer_tail_run(tail, self->tail_values, error))
     return FALSE;
@@ -162,18 +205,56 @@ run_graph(InferContext *self, InferStream *stream, GError **error)
                                      : run_each(self, stream, error);
 }
 
+/* What is made up may make no sense to what depends on it; stopping is another matter. */
 static gboolean
-run_steps(gpointer data, InferStream *stream, GError **error)
+finish_tail(InferContext *self, InferStream *stream, GError **error)
 {
-  InferContext *self = data;
+  if (!self->engine->tail || run_tail(self, stream, error))
+    return TRUE;
+  if (!self->trial || g_cancellable_is_cancelled(self->cancellable))
+    return FALSE;
+  g_clear_error(error);
+  return TRUE;
+}
 
+static gboolean
+run_planned(InferContext *self, InferStream *stream, GError **error)
+{
   if ((self->staging &&
        !infer_staging_upload(self->staging, self->current, self->arena->memory, stream, error)) ||
       !zero_unused_rows(self, stream, error) || !run_graph(self, stream, error) ||
       (self->staging &&
        !infer_staging_download(self->staging, self->current, self->arena->memory, stream, error)))
     return FALSE;
-  return !self->engine->tail || run_tail(self, stream, error);
+  return finish_tail(self, stream, error);
+}
+
+static gboolean
+run_steps(gpointer data, InferStream *stream, GError **error)
+{
+  InferContext *self = data;
+  gboolean ok;
+
+  if (self->cancellable)
+    g_cancellable_push_current(self->cancellable);
+  infer_graph_set_trial(self->trial);
+  ok = run_planned(self, stream, error);
+  infer_graph_set_trial(FALSE);
+  if (self->cancellable)
+    g_cancellable_pop_current(self->cancellable);
+  return ok;
+}
+
+void
+infer_context_set_cancellable(InferContext *self, GCancellable *cancellable)
+{
+  g_set_object(&self->cancellable, cancellable);
+}
+
+void
+infer_context_set_trial(InferContext *self, gboolean trial)
+{
+  self->trial = trial;
 }
 
 static gboolean

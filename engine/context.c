@@ -27,6 +27,10 @@ static void
 infer_context_init(InferContext *self)
 {
   self->prepared = g_hash_table_new_full(values_hash, values_equal, g_free, infer_prepared_free);
+  self->bound =
+      g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)infer_array_unref);
+  self->strings =
+      g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)infer_array_unref);
   self->tail_values = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)infer_array_unref);
 }
 
@@ -40,7 +44,10 @@ infer_context_finalize(GObject *object)
     infer_context_backend(self)->stream_free(self->stream);
   }
   g_hash_table_unref(self->prepared);
+  g_hash_table_unref(self->bound);
+  g_hash_table_unref(self->strings);
   g_hash_table_unref(self->tail_values);
+  g_clear_object(&self->cancellable);
   g_clear_pointer(&self->staging, infer_staging_free);
   if (self->arena)
     infer_arena_release(self->arena, self);
@@ -93,7 +100,7 @@ copy_defaults(InferContext *self, GError **error)
   self->defaults = g_new0(InferArray *, n + 1);
   for (guint i = 0; i < n; i++) {
     const InferArray *initial = infer_network_get_input(infer_context_network(self), i)->initial;
-    if (!initial)
+    if (!initial || initial->type == INFER_TYPE_STRING)
       continue;
     self->defaults[i] = infer_array_new(initial->type, &initial->dims, error);
     if (!self->defaults[i])

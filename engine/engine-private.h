@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <infer/context.h>
 #include <infer/engine.h>
 #include "model.h"
 #include "prepare.h"
@@ -29,9 +30,10 @@ struct _InferEngine {
   char *source;        /* what the network was made from */
   gint64 batch_symbol; /* the dimension, or 0 where the batch is fixed */
   guint max_batch;
-  GArray *bindings; /* InferBinding */
-  GArray *timings;  /* InferTiming */
-  GPtrArray *notes; /* sentences, then NULL */
+  gboolean has_graphs; /* a step has a sub-network */
+  GArray *bindings;    /* InferBinding */
+  GArray *timings;     /* InferTiming */
+  GPtrArray *notes;    /* sentences, then NULL */
 };
 
 /** Takes the program and the tail; finds the bindings. @outputs are the names of the outputs of
@@ -64,6 +66,9 @@ InferEngine *infer_plan_read(GBytes *bytes, const char *source, const char *devi
 
 /** Compares every step of a batch of one with its nodes' eval, on random inputs. */
 gboolean infer_verify(InferEngine *engine, GCancellable *cancellable, GError **error);
+
+/** Makes runs a trial with made up numbers: what fails because of them does not count. */
+void infer_context_set_trial(InferContext *context, gboolean trial);
 
 /** Random contents that suit a network's input: pixels in the range of the model info, else
  *  uniform numbers of 0..1 (small integers for integer types). */

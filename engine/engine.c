@@ -102,6 +102,7 @@ add_binding(InferEngine *self, const InferTensor *tensor, const InferOperand *la
                           .is_input = tensor->is_input,
                           .is_optional = tensor->initial != NULL,
                           .type = tensor->type,
+                          .kind = tensor->kind,
                           .dims = tensor->dims};
 
   binding.max_size = largest ? infer_type_size(tensor->type, infer_dims_count(&largest->dims)) : 0;
@@ -132,6 +133,11 @@ find_bindings(InferEngine *self, GError **error)
   for (guint i = 0; i < infer_network_get_n_inputs(network); i++) {
     const InferTensor *tensor = infer_network_get_input(network, i);
     if (!add_binding(self, tensor, &largest[tensor->index], error))
+      return FALSE;
+  }
+  for (guint i = 0; self->tail && i < infer_network_get_n_inputs(self->tail); i++) {
+    const InferTensor *tensor = infer_network_get_input(self->tail, i);
+    if (tensor->kind != INFER_KIND_TENSOR && !add_binding(self, tensor, NULL, error))
       return FALSE;
   }
   for (guint i = 0; self->outputs[i]; i++) {
@@ -165,6 +171,8 @@ infer_engine_new(InferProgram *program, InferNetwork *tail, const char *const *o
   self->device = infer_device_ref(device);
   self->source = g_strdup(source ? source : "a network");
   self->info = info ? g_object_ref(info) : infer_model_info_new();
+  for (guint i = 0; i < infer_network_get_n_nodes(network); i++)
+    self->has_graphs |= infer_network_get_node(network, i)->n_graphs > 0;
   find_batch(self);
   if (!find_bindings(self, error))
     return NULL;
@@ -175,7 +183,10 @@ guint
 infer_engine_round_batch(InferEngine *self, guint batch)
 {
   /* Rows without a frame would count in what depends on data. */
-  guint step = batch <= 8 || self->tail ? 1 : batch <= 32 ? 4 : batch <= 128 ? 8 : 32;
+  guint step = batch <= 8 || self->tail || self->has_graphs ? 1
+               : batch <= 32                                ? 4
+               : batch <= 128                               ? 8
+                                                            : 32;
 
   return MIN((batch + step - 1) / step * step, self->max_batch);
 }

@@ -46,6 +46,65 @@ append_tensors(GString *json, const InferProgram *program, InferTensor *const *t
   g_string_append_c(json, ']');
 }
 
+/* What sub-networks hold, and what is in those. */
+static void
+append_graphs(GString *json, const InferNode *node)
+{
+  g_string_append(json, ", \"SubNetworks\": [");
+  for (guint i = 0; i < node->n_graphs; i++) {
+    InferNetwork *graph = node->graphs[i];
+
+    g_string_append(json, i ? ", [" : "[");
+    for (guint k = 0; k < infer_network_get_n_nodes(graph); k++) {
+      const InferNode *inner = infer_network_get_node(graph, k);
+      g_string_append(json, k ? ", {\"Name\": " : "{\"Name\": ");
+      append_string(json, inner->name);
+      g_string_append(json, ", \"LayerType\": ");
+      append_string(json, inner->op->name);
+      if (inner->n_graphs > 0)
+        append_graphs(json, inner);
+      g_string_append_c(json, '}');
+    }
+    g_string_append_c(json, ']');
+  }
+  g_string_append_c(json, ']');
+}
+
+static void
+append_values(GString *json, InferTensor *const *tensors, guint n)
+{
+  gboolean first = TRUE;
+
+  g_string_append_c(json, '[');
+  for (guint i = 0; i < n; i++) {
+    if (!tensors[i])
+      continue;
+    g_string_append(json, first ? "{\"Name\": " : ", {\"Name\": ");
+    append_string(json, tensors[i]->name);
+    g_string_append_printf(json, ", \"Format/Datatype\": \"%s %s\"}",
+                           infer_kind_name(tensors[i]->kind), infer_type_name(tensors[i]->type));
+    first = FALSE;
+  }
+  g_string_append_c(json, ']');
+}
+
+/* A node that depends on data is evaluated on the host, behind the steps. */
+static void
+append_host_node(GString *json, const InferNode *node)
+{
+  g_string_append(json, "    {\"Name\": ");
+  append_string(json, node->name);
+  g_string_append(json, ", \"LayerType\": ");
+  append_string(json, node->op->name);
+  g_string_append(json, ", \"Implementation\": \"host\",\n     \"Inputs\": ");
+  append_values(json, node->inputs, node->n_inputs);
+  g_string_append(json, ",\n     \"Outputs\": ");
+  append_values(json, node->outputs, node->n_outputs);
+  if (node->n_graphs > 0)
+    append_graphs(json, node);
+  g_string_append_c(json, '}');
+}
+
 static void
 append_step(GString *json, const InferProgram *program, const InferStep *step)
 {
@@ -64,6 +123,9 @@ append_step(GString *json, const InferProgram *program, const InferStep *step)
   append_tensors(json, program, step->inputs, step->n_inputs);
   g_string_append(json, ",\n     \"Outputs\": ");
   append_tensors(json, program, step->outputs, step->n_outputs);
+  for (guint i = 0; i < step->n_nodes; i++)
+    if (step->nodes[i]->n_graphs > 0)
+      append_graphs(json, step->nodes[i]);
   g_string_append_c(json, '}');
 }
 
@@ -80,6 +142,10 @@ infer_engine_inspect(InferEngine *engine)
   for (guint i = 0; i < program->steps->len; i++) {
     g_string_append(json, i ? ",\n" : "");
     append_step(json, program, program->steps->pdata[i]);
+  }
+  for (guint i = 0; engine->tail && i < infer_network_get_n_nodes(engine->tail); i++) {
+    g_string_append(json, i || program->steps->len ? ",\n" : "");
+    append_host_node(json, infer_network_get_node(engine->tail, i));
   }
   g_string_append(json, "\n  ],\n  \"Bindings\": [");
   for (guint i = 0; i < engine->bindings->len; i++) {

@@ -32,7 +32,8 @@ infer_model_is_weight_type(InferType type)
 gboolean
 infer_model_is_weight(const InferTensor *tensor)
 {
-  return tensor->value && infer_model_is_weight_type(tensor->type);
+  return tensor->value && tensor->kind == INFER_KIND_TENSOR &&
+         infer_model_is_weight_type(tensor->type);
 }
 
 gboolean

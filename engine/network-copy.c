@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "network-private.h"
+#include "graph.h"
 
 #include <string.h>
 
@@ -56,6 +56,8 @@ copy_tensor(InferNetwork *copy, const InferTensor *tensor)
   twin->is_input = tensor->is_input;
   twin->is_output = tensor->is_output;
   twin->is_debug = tensor->is_debug;
+  twin->kind = tensor->kind;
+  twin->item_dims = tensor->item_dims;
   twin->has_content = tensor->has_content;
   twin->content = tensor->content;
   twin->has_range = tensor->has_range;
@@ -89,6 +91,7 @@ infer_network_copy(InferNetwork *self)
     }
     twin->precision = node->precision;
     twin->on_host = node->on_host;
+    infer_node_set_graphs(twin, node->graphs, node->n_graphs);
     g_ptr_array_add(copy->nodes, twin);
   }
   for (guint i = 0; i < self->inputs->len; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "network-private.h"
+#include "graph.h"
 
 #include <string.h>
 
@@ -161,6 +161,8 @@ infer_network_validate(InferNetwork *self, GError **error)
     for (guint j = 0; j < node->n_inputs; j++)
       if (node->inputs[j] && !g_hash_table_contains(known, node->inputs[j]))
         return invalid(error, node->name, "reads a tensor before it is written");
+    if (!infer_node_check_graphs(node, error))
+      return FALSE;
     for (guint j = 0; j < node->n_outputs; j++) {
       if (node->outputs[j]->producer != node && !node->outputs[j]->value)
         return invalid(error, node->outputs[j]->name, "does not know its producer");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "network-private.h"
+#include "graph.h"
 #include "plugin-private.h"
 
 #include <string.h>
@@ -26,6 +26,9 @@ infer_node_free(gpointer data)
   g_clear_pointer(&node->attrs, g_variant_unref);
   g_free(node->inputs);
   g_free(node->outputs);
+  for (guint i = 0; i < node->n_graphs; i++)
+    g_object_unref(node->graphs[i]);
+  g_free(node->graphs);
   g_free(node);
 }
 
@@ -150,6 +153,7 @@ infer_network_add_tensor(InferNetwork *self, const char *name, InferType type,
   tensor->name = unique_name(self, name);
   tensor->type = type;
   tensor->dims = *dims;
+  tensor->item_dims = INFER_DIMS_UNKNOWN;
   tensor->index = self->tensors->len;
   tensor->network = self;
   g_ptr_array_add(self->tensors, tensor);
@@ -250,7 +254,7 @@ infer_node_shape(InferNode *node, InferOperand *out, GError **error)
 
   for (guint i = 0; i < node->n_inputs; i++)
     infer_operand_from_tensor(&in[i], node->inputs[i]);
-  return infer_op_shape(node, in, node->n_inputs, out, node->n_outputs, error);
+  return infer_op_settle(node, in, node->n_inputs, out, node->n_outputs, error);
 }
 
 static void
@@ -258,14 +262,54 @@ tensor_take_shape(InferTensor *tensor, const InferOperand *operand)
 {
   tensor->type = operand->type;
   tensor->dims = operand->dims;
+  tensor->kind = operand->kind;
+  tensor->item_dims = operand->item_dims;
   tensor->has_content = operand->has_content;
   tensor->content = operand->content;
+}
+
+InferTensor *
+infer_network_add_input_value(InferNetwork *self, const char *name, InferKind kind, InferType type,
+                              const InferDims *item_dims, GError **error)
+{
+  const InferDims unknown = INFER_DIMS_UNKNOWN;
+  InferDims known = INFER_DIMS_SCALAR;
+  InferTensor *tensor;
+
+  if ((guint)kind > INFER_KIND_OPTIONAL_SEQUENCE) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT, "input '%s': kind %d is not known", name,
+                (int)kind);
+    return NULL;
+  }
+  /* What is known is checked, with ones in the place of the rest. */
+  for (gint i = 0; item_dims && i < MIN(item_dims->n, INFER_MAX_DIMS); i++)
+    known.d[i] = item_dims->d[i] == INFER_DIM_UNKNOWN ? 1 : item_dims->d[i];
+  known.n = item_dims && item_dims->n >= 0 ? item_dims->n : 0;
+  if (!check_input(self, name, type, &known, NULL, error))
+    return NULL;
+  tensor = infer_network_add_tensor(self, name, type, &unknown);
+  tensor->kind = kind;
+  if (item_dims && item_dims->n >= 0)
+    *(kind == INFER_KIND_TENSOR ? &tensor->dims : &tensor->item_dims) = *item_dims;
+  tensor->is_input = TRUE;
+  g_ptr_array_add(self->inputs, tensor);
+  return tensor;
 }
 
 InferNode *
 infer_network_add_node(InferNetwork *self, const char *op_name, const char *name,
                        InferTensor *const *inputs, guint n_inputs, GVariant *attrs, guint n_outputs,
                        GError **error)
+{
+  return infer_network_add_node_full(self, op_name, name, inputs, n_inputs, attrs, NULL, 0,
+                                     n_outputs, error);
+}
+
+InferNode *
+infer_network_add_node_full(InferNetwork *self, const char *op_name, const char *name,
+                            InferTensor *const *inputs, guint n_inputs, GVariant *attrs,
+                            InferNetwork *const *graphs, guint n_graphs, guint n_outputs,
+                            GError **error)
 {
   const InferOp *op = infer_op_find(op_name);
   g_autoptr(GVariant) owned = attrs ? g_variant_ref_sink(attrs) : NULL;
@@ -292,7 +336,9 @@ infer_network_add_node(InferNetwork *self, const char *op_name, const char *name
   }
   node = infer_node_new(self, op, name, owned, inputs, n_inputs, n_outputs);
   out = g_new0(InferOperand, n_outputs + 1);
-  if (n_outputs > 65536 || !infer_node_shape(node, out, error)) {
+  infer_node_set_graphs(node, graphs, n_graphs);
+  if (n_outputs > 65536 || !infer_node_check_graphs(node, error) ||
+      !infer_node_shape(node, out, error)) {
     if (error && !*error)
       infer_op_error(node, error, INFER_ERROR_ARGUMENT, "it has too many outputs");
     infer_node_free(node);
@@ -429,6 +475,7 @@ infer_network_set_value(InferNetwork *self, InferTensor *tensor, InferArray *val
   tensor->value = infer_array_ref(value);
   tensor->type = value->type;
   tensor->dims = value->dims;
+  tensor->kind = value->kind;
 }
 
 void

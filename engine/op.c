@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "op.h"
+#include "graph.h"
 #include "plugin-private.h"
+
+#include "widen.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +116,13 @@ check_arity(const InferNode *node, const InferOperand *in, guint n_in, guint n_o
   for (guint i = 0; i < MIN(op->min_inputs, n_in); i++)
     if (in[i].type == INFER_TYPE_UNDEFINED)
       return infer_op_error(node, error, INFER_ERROR_ARGUMENT, "input %u is missing", i);
+  for (guint i = 0; i < n_in && !(op->flags & INFER_OP_VALUES); i++)
+    if (in[i].kind != INFER_KIND_TENSOR)
+      return infer_op_error(node, error, INFER_ERROR_SHAPE, "input %u has to be a tensor, not a %s",
+                            i, infer_kind_name(in[i].kind));
+  if (node->n_graphs != op->n_graphs)
+    return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
+                          "it has %u sub-networks, %u are needed", node->n_graphs, op->n_graphs);
   return TRUE;
 }
 
@@ -125,6 +134,9 @@ check_output(const InferNode *node, guint index, const InferOperand *out, GError
   if (infer_type_bits(out->type) == 0 && out->type != INFER_TYPE_STRING)
     return infer_op_error(node, error, INFER_ERROR_SHAPE, "the type of output %u is not known",
                           index);
+  if (out->kind != INFER_KIND_TENSOR && out->dims.n >= 0)
+    return infer_op_error(node, error, INFER_ERROR_SHAPE, "output %u is a %s with dimensions",
+                          index, infer_kind_name(out->kind));
   if (out->dims.n > INFER_MAX_DIMS)
     return infer_op_error(node, error, INFER_ERROR_SHAPE, "output %u has %d dimensions, at most %d",
                           index, out->dims.n, INFER_MAX_DIMS);
@@ -138,23 +150,47 @@ check_output(const InferNode *node, guint index, const InferOperand *out, GError
 }
 
 gboolean
+infer_op_shape_args(InferShapeArgs *args, GError **error)
+{
+  const InferNode *node = args->node;
+
+  if (!check_arity(node, args->in, args->n_in, args->n_out, error))
+    return FALSE;
+  for (guint i = 0; i < args->n_out; i++) {
+    memset(&args->out[i], 0, sizeof args->out[i]);
+    args->out[i].dims.n = args->out[i].item_dims.n = -1;
+  }
+  if (!check_attrs(node, error) || !node->op->infer(args, error))
+    return FALSE;
+  for (guint i = 0; i < args->n_out; i++)
+    if (!check_output(node, i, &args->out[i], error))
+      return FALSE;
+  return TRUE;
+}
+
+gboolean
 infer_op_shape(const InferNode *node, const InferOperand *in, guint n_in, InferOperand *out,
                guint n_out, GError **error)
 {
-  InferShapeArgs args = {.node = node, .n_in = n_in, .in = in, .n_out = n_out, .out = out};
+  guint widens;
 
-  if (!check_arity(node, in, n_in, n_out, error))
-    return FALSE;
-  for (guint i = 0; i < n_out; i++) {
-    memset(&out[i], 0, sizeof out[i]);
-    out[i].dims.n = -1;
-  }
-  if (!check_attrs(node, error) || !node->op->infer(&args, error))
-    return FALSE;
-  for (guint i = 0; i < n_out; i++)
-    if (!check_output(node, i, &out[i], error))
-      return FALSE;
-  return TRUE;
+  return infer_widen_shape(node, in, n_in, out, n_out, &widens, error);
+}
+
+gboolean
+infer_op_settle(const InferNode *node, const InferOperand *in, guint n_in, InferOperand *out,
+                guint n_out, GError **error)
+{
+  guint widens = 0;
+  InferShapeArgs args = {.node = node,
+                         .n_in = n_in,
+                         .in = in,
+                         .n_out = n_out,
+                         .out = out,
+                         .settle = TRUE,
+                         .widens = &widens};
+
+  return infer_op_shape_args(&args, error);
 }
 
 void
@@ -167,6 +203,12 @@ infer_operand_from_array(InferOperand *operand, const InferArray *array)
     return;
   operand->type = array->type;
   operand->dims = array->dims;
+  operand->kind = array->kind;
+  operand->item_dims = INFER_DIMS_UNKNOWN;
+  if (array->kind != INFER_KIND_TENSOR) {
+    infer_array_item_dims(array, &operand->item_dims);
+    return;
+  }
   operand->value = array;
   count = infer_array_count(array);
   if (array->dims.n > 1 || count > INFER_MAX_DIMS ||
@@ -193,33 +235,64 @@ infer_operand_from_tensor(InferOperand *operand, const InferTensor *tensor)
     return;
   operand->type = tensor->type;
   operand->dims = tensor->dims;
+  operand->kind = tensor->kind;
+  operand->item_dims = tensor->item_dims;
   operand->has_content = tensor->has_content;
   operand->content = tensor->content;
 }
 
 static gboolean
-eval_outputs(const InferNode *node, const InferArray *const *in, guint n_in, InferOperand *shapes,
-             const InferShapeArgs *args, InferArray **out, guint n_out, GError **error)
+make_outputs(const InferOperand *shapes, InferArray **out, guint n_out, GError **error)
 {
-  g_autofree guint8 *scratch = NULL;
-  InferEvalArgs eval = {.node = node, .n_in = n_in, .in = in, .n_out = n_out, .out = out};
-
   for (guint i = 0; i < n_out; i++)
-    if (infer_dims_is_constant(&shapes[i].dims) && shapes[i].type != INFER_TYPE_STRING) {
+    if (infer_dims_is_constant(&shapes[i].dims)) {
       out[i] = infer_array_new(shapes[i].type, &shapes[i].dims, error);
       if (!out[i])
         return FALSE;
     }
+  return TRUE;
+}
+
+static gboolean
+eval_outputs(const InferShapeArgs *args, InferEvalArgs *eval, GError **error)
+{
+  const InferNode *node = args->node;
+  g_autofree InferType *types = g_new0(InferType, args->n_out + 1);
+  g_autofree guint8 *scratch = NULL;
+
+  if (!make_outputs(args->out, eval->out, args->n_out, error))
+    return FALSE;
   if (node->op->scratch) {
-    gsize size = node->op->scratch(args);
+    gsize size = infer_widen_scratch(args, *args->widens);
 
     scratch = g_try_malloc0(size + 64);
     if (!scratch)
       return infer_op_error(node, error, INFER_ERROR_MEMORY,
                             "%" G_GSIZE_FORMAT " bytes of scratch cannot be had", size);
-    eval.scratch = scratch + (64 - (gsize)scratch % 64) % 64;
+    eval->scratch = scratch + (64 - (gsize)scratch % 64) % 64;
   }
-  return node->op->eval(&eval, error);
+  if (*args->widens == 0)
+    return node->op->eval(eval, error);
+  for (guint i = 0; i < args->n_out; i++)
+    types[i] = args->out[i].type;
+  return infer_widen_eval(eval, *args->widens, types, error);
+}
+
+/* What sub-networks give is inferred as they run, node by node. */
+static gboolean
+eval_graphs(const InferNode *node, const InferArray *const *in, guint n_in, InferArray **out,
+            guint n_out, GError **error)
+{
+  g_autofree InferOperand *operands = g_new0(InferOperand, n_in + 1);
+  const InferEvalArgs eval = {.node = node, .n_in = n_in, .in = in, .n_out = n_out, .out = out};
+
+  for (guint i = 0; i < n_in; i++)
+    if (in[i]) {
+      operands[i].type = in[i]->type;
+      operands[i].kind = in[i]->kind;
+    }
+  return check_arity(node, operands, n_in, n_out, error) && check_attrs(node, error) &&
+         node->op->eval(&eval, error);
 }
 
 gboolean
@@ -228,15 +301,19 @@ infer_op_eval_alloc(const InferNode *node, const InferArray *const *in, guint n_
 {
   g_autofree InferOperand *operands = g_new0(InferOperand, n_in + 1);
   g_autofree InferOperand *shapes = g_new0(InferOperand, n_out + 1);
-  InferShapeArgs args = {.node = node, .n_in = n_in, .in = operands, .n_out = n_out, .out = shapes};
+  guint widens = 0;
+  InferShapeArgs args = {
+      .node = node, .n_in = n_in, .in = operands, .n_out = n_out, .out = shapes, .widens = &widens};
+  InferEvalArgs eval = {.node = node, .n_in = n_in, .in = in, .n_out = n_out, .out = out};
 
   for (guint i = 0; i < n_out; i++)
     out[i] = NULL;
   for (guint i = 0; i < n_in; i++)
     infer_operand_from_array(&operands[i], in[i]);
-  if (!infer_op_shape(node, operands, n_in, shapes, n_out, error))
+  if (node->op->n_graphs == 0 && !infer_op_shape_args(&args, error))
     return FALSE;
-  if (eval_outputs(node, in, n_in, shapes, &args, out, n_out, error)) {
+  if (node->op->n_graphs ? eval_graphs(node, in, n_in, out, n_out, error)
+                         : eval_outputs(&args, &eval, error)) {
     for (guint i = 0; i < n_out; i++)
       if (!out[i])
         return infer_op_error(node, error, INFER_ERROR_FAILED, "output %u was not computed", i);

@@ -35,6 +35,8 @@ typedef struct {
  * @value: (nullable): contents where they are constant
  * @has_content: @content is valid
  * @content: partly known elements of a scalar (content.n == 1) or vector of integers
+ * @kind: a sequence or optional has no dimensions and no @value
+ * @item_dims: dimensions that all tensors in a sequence or optional have
  *
  * What shape inference sees of an input and says of an output. For constant integer inputs of at
  * most INFER_MAX_DIMS elements and rank 0 or 1, @content is always filled, with negative numbers as
@@ -46,6 +48,8 @@ typedef struct {
   const InferArray *value;
   gboolean has_content;
   InferDims content;
+  InferKind kind;
+  InferDims item_dims;
 } InferOperand;
 
 typedef struct {
@@ -54,6 +58,8 @@ typedef struct {
   const InferOperand *in;
   guint n_out;
   InferOperand *out; /* zeroed, rank unknown, before the call */
+  gboolean settle;   /* what is inferred inside sub-networks is recorded there */
+  guint *widens;     /* which operands eval gets in a wider type; see widen.h */
 } InferShapeArgs;
 
 /**
@@ -79,12 +85,14 @@ typedef struct {
  * @INFER_OP_POINTWISE: element i of the output depends on element i of the inputs alone
  *   (with broadcasting), so that any layout does
  * @INFER_OP_VIEW: the output has the input's elements in row-major order (reshape and its kin)
+ * @INFER_OP_VALUES: it takes sequences or optionals; others are refused them
  * @INFER_OP_PLUGIN: it is an InferPlugin (plugin-private.h)
  * @INFER_OP_OPAQUE: eval() only fails: there is no reference
  */
 typedef enum {
   INFER_OP_POINTWISE = 1 << 0,
   INFER_OP_VIEW = 1 << 1,
+  INFER_OP_VALUES = 1 << 2,
   INFER_OP_PLUGIN = 1 << 8,
   INFER_OP_OPAQUE = 1 << 9,
 } InferOpFlags;
@@ -99,6 +107,7 @@ struct _InferOp {
   guint min_outputs, max_outputs;
   const InferAttrSpec *attrs; /* ends with a NULL name */
   guint flags;
+  guint n_graphs; /* sub-networks that a node has */
 
   /* Checks attributes, types and dimensions, and fills the outputs. Never trusts a value. */
   gboolean (*infer)(InferShapeArgs *args, GError **error);
@@ -123,7 +132,25 @@ INFER_API const InferOp *const *infer_op_list(void);
 INFER_API gboolean infer_op_error(const InferNode *node, GError **error, InferError code,
                                   const char *format, ...) G_GNUC_PRINTF(4, 5);
 
-/** infer_op_require_type: checks input @index against a list of types that ends with UNDEFINED. */
+/** InferWidening: what eval does not want to see as it is.
+ * @INFER_WIDEN_HALF: float16 and bfloat16 become float
+ * @INFER_WIDEN_PACKED: elements of 4 and 2 bits become bytes, with the sign that they have
+ * @INFER_WIDEN_STRING: strings become unsigned integers of the size of a pointer, of which equal
+ *   strings have the same one; the empty string is 0 */
+typedef enum {
+  INFER_WIDEN_HALF = 1 << 0,
+  INFER_WIDEN_PACKED = 1 << 1,
+  INFER_WIDEN_STRING = 1 << 2,
+} InferWidening;
+
+/** infer_op_eval_type: the type of input @index that eval is to see: float instead of float16 and
+ *  bfloat16, which are widened for it and its outputs of these types rounded (see widen.h). For
+ *  operators that check types by themselves. */
+InferType infer_op_eval_type(const InferShapeArgs *args, guint index);
+
+/** infer_op_require_type: checks input @index against a list of types that ends with UNDEFINED.
+ *  With float in it, float16 and bfloat16 are accepted too; where they are not in it themselves,
+ *  eval gets floats. */
 gboolean infer_op_require_type(const InferShapeArgs *args, guint index, GError **error, ...);
 
 /** infer_op_require_rank: checks that the rank is known and in [min, max]. */
@@ -145,13 +172,24 @@ gboolean infer_op_content(const InferShapeArgs *args, guint index, InferDims *co
  *  Returns: (transfer full) (nullable): NULL when not constant. */
 gint64 *infer_op_const_ints(const InferShapeArgs *args, guint index, gsize *n);
 
+/** infer_op_strings: the strings of a list attribute.
+ *  Returns: (transfer full) (nullable): %NULL where the node has none. */
+char **infer_op_strings(const InferNode *node, const char *name, gsize *n);
+
 /** infer_op_strides: row-major strides in elements; broadcast dimensions (1 where @out is not)
  *  get stride 0, and @in is aligned to the right of @out. */
 void infer_op_broadcast_strides(const InferDims *in, const InferDims *out, gint64 *strides);
 
+/** infer_op_shape_args: runs shape inference on prepared arguments; widens has to be set. */
+gboolean infer_op_shape_args(InferShapeArgs *args, GError **error);
+
 /** infer_op_shape: runs shape inference of @node on given operands, checking arity. */
 gboolean infer_op_shape(const InferNode *node, const InferOperand *in, guint n_in,
                         InferOperand *out, guint n_out, GError **error);
+
+/** infer_op_settle: the same, and records what it finds inside sub-networks there. */
+gboolean infer_op_settle(const InferNode *node, const InferOperand *in, guint n_in,
+                         InferOperand *out, guint n_out, GError **error);
 
 /** infer_op_eval_alloc: evaluates @node on arrays: infers shapes, allocates outputs and scratch.
  *  Returns: (transfer full): arrays to unref, in @out. */

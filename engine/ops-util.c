@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "op.h"
 
+#include "half.h"
+
 #include <stdarg.h>
 
 gboolean
@@ -17,23 +19,39 @@ infer_op_error(const InferNode *node, GError **error, InferError code, const cha
   return FALSE;
 }
 
+InferType
+infer_op_eval_type(const InferShapeArgs *args, guint index)
+{
+  InferType type = args->in[index].type;
+
+  if (!infer_type_is_half(type))
+    return type;
+  *args->widens |= INFER_WIDEN_HALF;
+  return INFER_TYPE_FLOAT;
+}
+
 gboolean
 infer_op_require_type(const InferShapeArgs *args, guint index, GError **error, ...)
 {
-  g_autoptr(GString) allowed = g_string_new(NULL);
+  g_autoptr(GString) allowed = NULL;
   InferType have = args->in[index].type;
+  gboolean listed = FALSE, real = FALSE;
   va_list list;
   int type;
 
   va_start(list, error);
   while ((type = va_arg(list, int)) != INFER_TYPE_UNDEFINED) {
-    if ((InferType)type == have) {
-      va_end(list);
-      return TRUE;
-    }
+    listed = listed || (InferType)type == have;
+    real = real || type == INFER_TYPE_FLOAT;
+  }
+  va_end(list);
+  if (listed || (real && infer_op_eval_type(args, index) != have))
+    return TRUE;
+  allowed = g_string_new(NULL);
+  va_start(list, error);
+  while ((type = va_arg(list, int)) != INFER_TYPE_UNDEFINED)
     g_string_append_printf(allowed, "%s%s", allowed->len ? ", " : "",
                            infer_type_name((InferType)type));
-  }
   va_end(list);
   return infer_op_error(args->node, error, INFER_ERROR_UNSUPPORTED,
                         "input %u is of type %s; supported: %s", index, infer_type_name(have),
@@ -135,4 +153,14 @@ infer_op_broadcast_strides(const InferDims *in, const InferDims *out, gint64 *st
     strides[i] = in->d[j] == 1 && out->d[i] != 1 ? 0 : stride;
     stride *= in->d[j];
   }
+}
+
+char **
+infer_op_strings(const InferNode *node, const char *name, gsize *n)
+{
+  g_autoptr(GVariant) value =
+      node->attrs ? g_variant_lookup_value(node->attrs, name, G_VARIANT_TYPE_STRING_ARRAY) : NULL;
+
+  *n = 0;
+  return value ? g_variant_dup_strv(value, n) : NULL;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "placement.h"
+#include "planner.h"
 
 #include <string.h>
 
@@ -183,6 +184,15 @@ is_aligned(const Placement *self, guint tensor)
   return self->device->backend->host_memory || bytes % 64 == 0;
 }
 
+/* Roots are aligned; a part is as far as its distance from its root. */
+static gsize
+alignment_of(const Placement *self, guint tensor)
+{
+  gsize bytes = infer_type_size(buffer_of(self, tensor)->type, self->shifts[tensor]);
+
+  return bytes == 0 ? INFER_MEMORY_ALIGNMENT : MIN(bytes & -bytes, INFER_MEMORY_ALIGNMENT);
+}
+
 static gboolean
 accepts_operand(const Placement *self, const InferImpl *impl, const InferPrepare *prepare,
                 gboolean output, guint index)
@@ -210,6 +220,10 @@ accepts(const Placement *self, guint index)
   if (infer_step_is_view(step) || self->prepared->skipped[index])
     return TRUE;
   infer_prepared_operands(self->prepared, index, &inputs, &outputs);
+  for (guint i = 0; i < step->n_inputs; i++)
+    inputs[i].alignment = alignment_of(self, step->inputs[i]->index);
+  for (guint i = 0; i < step->n_outputs; i++)
+    outputs[i].alignment = alignment_of(self, step->outputs[i]->index);
   prepare.inputs = inputs;
   prepare.outputs = outputs;
   for (guint i = 0; i < step->n_inputs; i++)
@@ -532,6 +546,7 @@ infer_place_tensors(InferPrepared *prepared, InferDevice *device)
   for (guint i = 0; i < n; i++) {
     prepared->roots[i] = root_of(&self, i);
     prepared->shifts[i] = infer_type_size(prepared->buffers[i].type, self.shifts[i]);
+    prepared->buffers[i].alignment = alignment_of(&self, i);
     g_array_unref(self.touched[i]);
   }
   g_free(self.links);

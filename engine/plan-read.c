@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "graph.h"
 #include "plan.h"
 #include "plugin-private.h"
+#include "string-pack.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,6 +23,7 @@ typedef struct {
   InferNetwork *network;
   InferOrder *orders;
   GHashTable *missing; /* names of tensors without contents */
+  guint depth;         /* sub-networks around */
 } Reader;
 
 static gboolean G_GNUC_PRINTF(3, 4)
@@ -56,6 +59,16 @@ check_header(const InferPlanHeader *header, const char *source, GError **error)
   return TRUE;
 }
 
+/* What no checksum covers. */
+static gboolean
+is_padding(const guint8 *file, guint64 from, guint64 to)
+{
+  for (guint64 i = from; i < to; i++)
+    if (file[i] != 0)
+      return FALSE;
+  return TRUE;
+}
+
 static gboolean
 check_file(GBytes *bytes, InferPlanHeader *header, const char *source, GError **error)
 {
@@ -80,6 +93,9 @@ check_file(GBytes *bytes, InferPlanHeader *header, const char *source, GError **
     return damaged(source, error,
                    "it has %" G_GSIZE_FORMAT " bytes, its header speaks of %" G_GUINT64_FORMAT,
                    size, offset + data);
+  if (header->reserved || offset - sizeof *header - table >= INFER_PLAN_ALIGNMENT ||
+      !is_padding(file, sizeof *header + table, offset))
+    return damaged(source, error, "there is something between its parts");
   if (XXH3_64bits(file + sizeof *header, table) != GUINT64_FROM_LE(header->table_hash))
     return damaged(source, error, "the checksum of its tables is wrong");
   if (XXH3_64bits(file + offset, data) != GUINT64_FROM_LE(header->data_hash))
@@ -179,7 +195,8 @@ empty_array(Reader *self, const InferTensor *tensor, GError **error)
   g_autoptr(GBytes) bytes = NULL;
   gpointer memory;
 
-  if (size == 0 || size > MAX_LEFT_OUT || !infer_model_is_weight_type(tensor->type)) {
+  if (!self->missing || size == 0 || size > MAX_LEFT_OUT ||
+      !infer_model_is_weight_type(tensor->type)) {
     damaged(self->source, error, "tensor '%s' cannot have been left out", tensor->name);
     return NULL;
   }
@@ -207,7 +224,9 @@ read_array(Reader *self, const char *name, gint blob, const InferTensor *tensor,
     return (*array = empty_array(self, tensor, error)) != NULL;
   if (!bytes)
     return damaged(self->source, error, "tensor '%s' has no contents", name);
-  *array = infer_array_new_from_bytes(tensor->type, &tensor->dims, bytes, error);
+  *array = tensor->type == INFER_TYPE_STRING
+               ? infer_strings_unpack(&tensor->dims, bytes, error)
+               : infer_array_new_from_bytes(tensor->type, &tensor->dims, bytes, error);
   if (!*array)
     g_prefix_error(error, "plan '%s', tensor '%s': ", self->source, name);
   return *array != NULL;
@@ -232,7 +251,8 @@ read_tensor(Reader *self, GVariant *item, guint index, GError **error)
   g_variant_get(item, "(&su@ax@ayii)", &name, &type, &dims_part, &order_part, &value, &initial);
   d = g_variant_get_fixed_array(dims_part, &n, 8);
   axes = g_variant_get_fixed_array(order_part, &n_axes, 1);
-  if (n > INFER_MAX_DIMS || n_axes != n || infer_type_bits((InferType)type) == 0)
+  if (n > INFER_MAX_DIMS || n_axes != n ||
+      (infer_type_bits((InferType)type) == 0 && type != INFER_TYPE_STRING))
     return damaged(self->source, error, "tensor '%s' has an impossible type or rank", name);
   dims.n = order->n = (gint)n;
   for (gsize i = 0; i < n; i++) {
@@ -287,7 +307,7 @@ read_inputs(Reader *self, GError **error)
     if (!tensor || !infer_network_restore_input(self->network, tensor, initial))
       return damaged(self->source, error, "input %" G_GSIZE_FORMAT " is not a tensor of its own",
                      i);
-    for (gint k = 0; k < tensor->dims.n; k++)
+    for (gint k = 0; self->depth == 0 && k < tensor->dims.n; k++)
       if (tensor->dims.d[k] == INFER_DIM_UNKNOWN)
         return damaged(self->source, error, "input '%s' has an unknown dimension", tensor->name);
   }
@@ -371,6 +391,87 @@ read_nodes(Reader *self, GError **error)
   for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
     g_autoptr(GVariant) item = g_variant_get_child_value(part, i);
     if (!read_node(self, item, error))
+      return FALSE;
+  }
+  return part != NULL;
+}
+
+static gboolean
+read_kinds(Reader *self, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "kinds", INFER_PLAN_KINDS, error);
+
+  for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
+    guint32 index, kind;
+    InferTensor *tensor;
+
+    g_variant_get_child(part, i, "{uu}", &index, &kind);
+    tensor = infer_network_get_tensor(self->network, index);
+    if (!tensor || tensor->value || tensor->initial || kind > INFER_KIND_OPTIONAL_SEQUENCE)
+      return damaged(self->source, error, "tensor %u cannot be of kind %u", index, kind);
+    tensor->kind = (InferKind)kind;
+    tensor->dims = INFER_DIMS_UNKNOWN;
+  }
+  return part != NULL;
+}
+
+static gboolean read_graph(Reader *self, GError **error);
+
+static InferNetwork *
+read_sub_network(Reader *self, GVariant *table, GError **error)
+{
+  Reader reader = {.source = self->source,
+                   .table = table,
+                   .data = self->data,
+                   .blobs = self->blobs,
+                   .depth = self->depth + 1};
+  gboolean ok;
+
+  if (reader.depth >= INFER_MAX_NESTING) {
+    damaged(self->source, error, "more than %d sub-networks are in each other", INFER_MAX_NESTING);
+    return NULL;
+  }
+  reader.network = infer_network_new();
+  ok = read_graph(&reader, error);
+  g_free(reader.orders);
+  if (!ok)
+    g_clear_object(&reader.network);
+  return reader.network;
+}
+
+static gboolean
+read_node_graphs(Reader *self, InferNode *node, GVariant *list, GError **error)
+{
+  g_autoptr(GPtrArray) graphs = g_ptr_array_new_with_free_func(g_object_unref);
+
+  if (g_variant_n_children(list) != node->op->n_graphs)
+    return damaged(self->source, error, "node '%s' has another number of sub-networks", node->name);
+  for (gsize i = 0; i < g_variant_n_children(list); i++) {
+    g_autoptr(GVariant) table = g_variant_get_child_value(list, i);
+    InferNetwork *graph = read_sub_network(self, table, error);
+    if (!graph)
+      return FALSE;
+    g_ptr_array_add(graphs, graph);
+  }
+  infer_node_set_graphs(node, (InferNetwork *const *)graphs->pdata, graphs->len);
+  return TRUE;
+}
+
+static gboolean
+read_graphs(Reader *self, GError **error)
+{
+  g_autoptr(GVariant) part = get_part(self, "graphs", INFER_PLAN_GRAPHS, error);
+
+  for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
+    guint32 index;
+    g_autoptr(GVariant) list = NULL;
+    InferNode *node;
+
+    g_variant_get_child(part, i, "(u@aa{sv})", &index, &list);
+    node = infer_network_get_node(self->network, index);
+    if (!node || node->n_graphs > 0)
+      return damaged(self->source, error, "there is no node %u for a sub-network", index);
+    if (!read_node_graphs(self, node, list, error))
       return FALSE;
   }
   return part != NULL;
@@ -555,8 +656,8 @@ static gboolean
 read_graph(Reader *self, GError **error)
 {
   return read_symbols(self, error) && read_tensors(self, error) && read_inputs(self, error) &&
-         read_nodes(self, error) && read_outputs(self, error) &&
-         infer_network_validate(self->network, error);
+         read_nodes(self, error) && read_outputs(self, error) && read_kinds(self, error) &&
+         read_graphs(self, error) && infer_network_validate(self->network, error);
 }
 
 /* The tail's inputs have to be what the program leaves behind. */
@@ -567,7 +668,10 @@ check_tail(const Reader *self, InferNetwork *tail, GError **error)
     const InferTensor *input = infer_network_get_input(tail, i);
     const InferTensor *source = infer_network_find_tensor(self->network, input->name);
 
-    if (!source || (!source->is_output && !source->is_input) || source->type != input->type)
+    if (input->kind != INFER_KIND_TENSOR && !source)
+      continue;
+    if (!source || input->kind != INFER_KIND_TENSOR || (!source->is_output && !source->is_input) ||
+        source->type != input->type)
       return damaged(self->source, error, "its tail reads '%s', which is not there", input->name);
   }
   return TRUE;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan.h"
+#include "string-pack.h"
 
 #include <string.h>
 #include <xxhash.h>
@@ -47,6 +48,22 @@ write_symbols(InferNetwork *network)
   return g_variant_builder_end(&builder);
 }
 
+static gint
+add_array(Writer *self, const InferArray *array)
+{
+  g_autoptr(GBytes) strings = NULL;
+  gsize size;
+  gconstpointer data;
+
+  if (!array)
+    return -1;
+  if (array->type != INFER_TYPE_STRING)
+    return add_blob(self, array->data, array->size);
+  strings = infer_strings_pack(array);
+  data = g_bytes_get_data(strings, &size);
+  return add_blob(self, data, size);
+}
+
 static GVariant *
 write_tensors(Writer *self, InferNetwork *network, const InferOrder *orders)
 {
@@ -57,12 +74,9 @@ write_tensors(Writer *self, InferNetwork *network, const InferOrder *orders)
     const InferTensor *tensor = infer_network_get_tensor(network, i);
     const InferOrder plain = infer_order_row_major(tensor->dims.n);
     const InferOrder *order = orders ? &orders[i] : &plain;
-    gint value = !tensor->value ? -1
-                 : self->strip && infer_model_is_stripped(tensor)
-                     ? INFER_PLAN_LEFT_OUT
-                     : add_blob(self, tensor->value->data, tensor->value->size);
-    gint initial =
-        tensor->initial ? add_blob(self, tensor->initial->data, tensor->initial->size) : -1;
+    gint value = self->strip && infer_model_is_stripped(tensor) ? INFER_PLAN_LEFT_OUT
+                                                                : add_array(self, tensor->value);
+    gint initial = add_array(self, tensor->initial);
 
     g_variant_builder_add(
         &builder, "(su@ax@ayii)", tensor->name, (guint32)tensor->type,
@@ -199,24 +213,68 @@ write_bindings(InferNetwork *network, gboolean inputs)
   return g_variant_builder_end(&builder);
 }
 
-static void
-write_network(Writer *writer, GVariantBuilder *builder, InferNetwork *network)
+static GVariant *
+write_kinds(InferNetwork *network)
 {
-  g_variant_builder_add(builder, "{sv}", "symbols", write_symbols(network));
+  GVariantBuilder builder;
+
+  g_variant_builder_init(&builder, G_VARIANT_TYPE(INFER_PLAN_KINDS));
+  for (guint i = 0; i < infer_network_get_n_tensors(network); i++) {
+    const InferTensor *tensor = infer_network_get_tensor(network, i);
+    if (tensor->kind != INFER_KIND_TENSOR)
+      g_variant_builder_add(&builder, "{uu}", i, (guint32)tensor->kind);
+  }
+  return g_variant_builder_end(&builder);
+}
+
+static GVariant *write_tail(Writer *writer, InferNetwork *network, InferNetwork *tail);
+
+/* @network has the symbols: sub-networks have none of their own. */
+static GVariant *
+write_graphs(Writer *writer, InferNetwork *network, InferNetwork *owner)
+{
+  GVariantBuilder builder;
+  gboolean strip = writer->strip;
+
+  /* Constants inside of sub-networks are no weights that can be set. */
+  writer->strip = FALSE;
+  g_variant_builder_init(&builder, G_VARIANT_TYPE(INFER_PLAN_GRAPHS));
+  for (guint i = 0; i < infer_network_get_n_nodes(owner); i++) {
+    const InferNode *node = infer_network_get_node(owner, i);
+    GVariantBuilder graphs;
+
+    if (node->n_graphs == 0)
+      continue;
+    g_variant_builder_init(&graphs, G_VARIANT_TYPE("aa{sv}"));
+    for (guint k = 0; k < node->n_graphs; k++)
+      g_variant_builder_add_value(&graphs, write_tail(writer, network, node->graphs[k]));
+    g_variant_builder_add(&builder, "(u@aa{sv})", i, g_variant_builder_end(&graphs));
+  }
+  writer->strip = strip;
+  return g_variant_builder_end(&builder);
+}
+
+static void
+write_network(Writer *writer, GVariantBuilder *builder, InferNetwork *symbols,
+              InferNetwork *network)
+{
+  g_variant_builder_add(builder, "{sv}", "symbols", write_symbols(symbols));
   g_variant_builder_add(builder, "{sv}", "tensors", write_tensors(writer, network, NULL));
+  g_variant_builder_add(builder, "{sv}", "kinds", write_kinds(network));
   g_variant_builder_add(builder, "{sv}", "nodes", write_nodes(network));
+  g_variant_builder_add(builder, "{sv}", "graphs", write_graphs(writer, symbols, network));
   g_variant_builder_add(builder, "{sv}", "inputs", write_bindings(network, TRUE));
   g_variant_builder_add(builder, "{sv}", "outputs", write_bindings(network, FALSE));
 }
 
 /* Tensors of a rank that is not known are stored as scalars: a tail infers as it runs. */
 static GVariant *
-write_tail(Writer *writer, InferNetwork *tail)
+write_tail(Writer *writer, InferNetwork *network, InferNetwork *tail)
 {
   GVariantBuilder builder;
 
   g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
-  write_network(writer, &builder, tail);
+  write_network(writer, &builder, network, tail);
   return g_variant_builder_end(&builder);
 }
 
@@ -226,7 +284,7 @@ write_model(Writer *writer, const InferModel *model)
   GVariantBuilder builder, asked;
 
   g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
-  write_network(writer, &builder, model->network);
+  write_network(writer, &builder, model->network, model->network);
   g_variant_builder_add(&builder, "{sv}", "fusion", g_variant_new_boolean(model->fusion));
   g_variant_builder_add(&builder, "{sv}", "precisions", g_variant_new_uint32(model->precisions));
   g_variant_builder_init(&asked, G_VARIANT_TYPE(INFER_PLAN_INDICES));
@@ -279,7 +337,9 @@ write_table(InferEngine *engine, Writer *writer)
   g_variant_builder_add(&builder, "{sv}", "symbols", write_symbols(network));
   g_variant_builder_add(&builder, "{sv}", "tensors",
                         write_tensors(writer, network, engine->program->orders));
+  g_variant_builder_add(&builder, "{sv}", "kinds", write_kinds(network));
   g_variant_builder_add(&builder, "{sv}", "nodes", write_nodes(network));
+  g_variant_builder_add(&builder, "{sv}", "graphs", write_graphs(writer, network, network));
   g_variant_builder_add(&builder, "{sv}", "steps", write_steps(engine->program));
   g_variant_builder_add(&builder, "{sv}", "tunings", write_tunings(engine->program));
   g_variant_builder_add(&builder, "{sv}", "inputs", write_bindings(network, TRUE));
@@ -290,7 +350,7 @@ write_table(InferEngine *engine, Writer *writer)
     g_variant_builder_add(&builder, "{sv}", "debug-names",
                           g_variant_new_strv((const char *const *)engine->debug, -1));
   if (engine->tail)
-    g_variant_builder_add(&builder, "{sv}", "tail", write_tail(writer, engine->tail));
+    g_variant_builder_add(&builder, "{sv}", "tail", write_tail(writer, engine->tail, engine->tail));
   if (engine->model)
     g_variant_builder_add(&builder, "{sv}", "model", write_model(writer, engine->model));
   g_variant_builder_add(&builder, "{sv}", "packs",
@@ -301,7 +361,6 @@ write_table(InferEngine *engine, Writer *writer)
   return g_variant_ref_sink(g_variant_builder_end(&builder));
 }
 
-/* Strings have no bytes to store; everything has to fit into what a GVariant counts. */
 static gboolean
 check_size(InferEngine *engine, GError **error)
 {
@@ -310,14 +369,6 @@ check_size(InferEngine *engine, GError **error)
 
   for (guint i = 0; network && i < infer_network_get_n_tensors(network); i++) {
     const InferTensor *tensor = infer_network_get_tensor(network, i);
-
-    if ((tensor->value || tensor->initial) && tensor->type == INFER_TYPE_STRING) {
-      g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
-                  "a refittable plan cannot hold the strings of '%s'; build it without "
-                  "infer_builder_set_refittable()",
-                  tensor->name);
-      return FALSE;
-    }
     size += tensor->value ? tensor->value->size : 0;
   }
   if (size <= G_MAXUINT / 2)

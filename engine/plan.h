@@ -16,7 +16,7 @@ G_BEGIN_DECLS
  * machine code and no pointers.
  */
 #define INFER_PLAN_MAGIC "INFERPLN"
-#define INFER_PLAN_FORMAT 1
+#define INFER_PLAN_FORMAT 2
 #define INFER_PLAN_ALIGNMENT 64
 
 typedef struct {
@@ -36,7 +36,9 @@ G_STATIC_ASSERT(sizeof(InferPlanHeader) == 64);
 /* The parts of the table. */
 #define INFER_PLAN_SYMBOLS "a(sxxx)"       /* name, min, opt, max */
 #define INFER_PLAN_TENSORS "a(suaxayii)"   /* name, type, dims, order, value blob, initial blob */
+#define INFER_PLAN_KINDS "a{uu}"           /* tensor, kind: those that are not tensors */
 #define INFER_PLAN_NODES "a(ssua{sv}aiai)" /* name, operator, version, attributes, in, out */
+#define INFER_PLAN_GRAPHS "a(uaa{sv})"     /* node, its sub-networks, each as a tail is stored */
 #define INFER_PLAN_STEPS "a(suus)"         /* name, nodes, anchor, implementation */
 #define INFER_PLAN_BLOBS "a(tt)"           /* offset in the data, size */
 #define INFER_PLAN_PACKS "a(uayi)"         /* tensor, key, blob */
@@ -45,7 +47,7 @@ G_STATIC_ASSERT(sizeof(InferPlanHeader) == 64);
  * a tactic. */
 #define INFER_PLAN_TUNINGS "a(axa(ss))"
 #define INFER_PLAN_INDICES "au"
-/* A network in itself: symbols, tensors, nodes, inputs, outputs. */
+/* A network in itself: symbols, tensors, kinds, nodes, graphs, inputs, outputs. */
 #define INFER_PLAN_TAIL "a{sv}"
 
 /* What a refittable engine was made from: a network in itself, the builder's fusion (b) and

@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-/** Every block starts at a multiple of this: a cache line, and the widest vector. */
-#define INFER_MEMORY_ALIGNMENT 64
+/** Every block starts at a multiple of this: what libraries on devices want of their workspaces. */
+#define INFER_MEMORY_ALIGNMENT 256
 
 /**
  * InferLife: a block of memory and when it is needed.

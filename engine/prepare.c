@@ -158,7 +158,9 @@ set_buffer(InferPrepared *self, const InferTensor *tensor, const InferOperand *o
   InferBuffer *buffer = &self->buffers[tensor->index];
   const InferOrder *order = &self->program->orders[tensor->index];
 
-  if (!infer_dims_is_constant(&operand->dims) || operand->type == INFER_TYPE_STRING) {
+  /* Inputs of strings take no memory; what reads them comes after the steps. */
+  if (!infer_dims_is_constant(&operand->dims) ||
+      (operand->type == INFER_TYPE_STRING && !tensor->is_input)) {
     g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
                 "the dimensions of '%s' depend on data; such networks are not supported",
                 tensor->name);
@@ -172,6 +174,7 @@ set_buffer(InferPrepared *self, const InferTensor *tensor, const InferOperand *o
   buffer->type = operand->type;
   buffer->dims = operand->dims;
   buffer->value = operand->value;
+  buffer->alignment = INFER_MEMORY_ALIGNMENT;
   infer_order_strides(order, &buffer->dims, buffer->strides);
   return TRUE;
 }
@@ -289,6 +292,55 @@ prepare_step(InferPrepared *self, guint index, InferDevice *device, InferPacks *
   self->states[index] = prepare.state;
   self->workspace_sizes[index] = prepare.workspace;
   return TRUE;
+}
+
+/* The steps of a device are prepared side by side, since its libraries compile; the host's are
+ * prepared one by one in this thread, whose team of threads they are for. */
+typedef struct {
+  InferPrepared *prepared;
+  InferDevice *device;
+  InferPacks *packs;
+  GMutex lock;
+  GError *error; /* the first one */
+} Preparing;
+
+static void
+prepare_in_pool(gpointer data, gpointer user_data)
+{
+  Preparing *all = user_data;
+  g_autoptr(GError) error = NULL;
+
+  if (prepare_step(all->prepared, GPOINTER_TO_UINT(data) - 1, all->device, all->packs, &error))
+    return;
+  g_mutex_lock(&all->lock);
+  if (!all->error)
+    all->error = g_steal_pointer(&error);
+  g_mutex_unlock(&all->lock);
+}
+
+static gboolean
+prepare_steps(InferPrepared *self, InferDevice *device, InferPacks *packs, GError **error)
+{
+  Preparing all = {.prepared = self, .device = device, .packs = packs};
+  GThreadPool *pool = NULL;
+
+  if (!device->backend->host_memory)
+    pool = g_thread_pool_new(prepare_in_pool, &all, (gint)g_get_num_processors(), FALSE, NULL);
+  if (!pool) {
+    for (guint i = 0; i < self->n_steps; i++)
+      if (!prepare_step(self, i, device, packs, error))
+        return FALSE;
+    return TRUE;
+  }
+  g_mutex_init(&all.lock);
+  for (guint i = 0; i < self->n_steps; i++)
+    g_thread_pool_push(pool, GUINT_TO_POINTER(i + 1), NULL);
+  g_thread_pool_free(pool, FALSE, TRUE);
+  g_mutex_clear(&all.lock);
+  if (!all.error)
+    return TRUE;
+  g_propagate_error(error, all.error);
+  return FALSE;
 }
 
 static void
@@ -478,8 +530,7 @@ infer_prepared_new(const InferProgram *program, InferDevice *device, InferPacks 
   ok = infer_concrete(self, values, error);
   if (ok)
     infer_place_tensors(self, device);
-  for (guint i = 0; ok && i < self->n_steps; i++)
-    ok = prepare_step(self, i, device, packs, error);
+  ok = ok && prepare_steps(self, device, packs, error);
   if (!ok || !place_all(self, keep_all, error)) {
     infer_prepared_free(self);
     return NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "program-private.h"
+#include "widen.h"
 
 #include <string.h>
 
@@ -23,6 +24,9 @@ typedef struct {
   GHashTable *by_tensor; /* InferTensor -> index + 1 in values */
   InferEvalArgs *calls;  /* one per node */
   gsize *scratch;        /* offsets in the workspace */
+  guint *widens;         /* per node: InferWidening of its operands */
+  InferWiden **wide;     /* per node; NULL where it has none */
+  gsize *wide_offset;    /* in the workspace */
 } Reference;
 
 static guint
@@ -53,6 +57,7 @@ reference_release(gpointer state)
   for (guint i = 0; self->calls && i < self->step->n_nodes; i++) {
     g_free((gpointer)self->calls[i].in);
     g_free(self->calls[i].out);
+    infer_widen_free(self->wide[i]);
   }
   for (guint i = 0; i < self->values->len; i++)
     infer_array_unref(g_array_index(self->values, Value, i).array);
@@ -62,7 +67,46 @@ reference_release(gpointer state)
   g_hash_table_unref(self->by_tensor);
   g_free(self->calls);
   g_free(self->scratch);
+  g_free(self->widens);
+  g_free(self->wide);
+  g_free(self->wide_offset);
   g_free(self);
+}
+
+/* Strings have no bytes in buffers. */
+static gboolean
+refuse_strings(const InferNode *node, const InferOperand *operands, guint n, GError **error)
+{
+  for (guint i = 0; i < n; i++)
+    if (operands[i].type == INFER_TYPE_STRING)
+      return infer_op_error(node, error, INFER_ERROR_UNSUPPORTED,
+                            "it works on strings, which a step cannot; the plan is damaged");
+  return TRUE;
+}
+
+/* Dimensions that are computed beside the network, as those of a resize to computed sizes, are
+ * known of what leaves the step, and scratch memory depends on them. */
+static gboolean
+prepare_output(Reference *self, const InferTensor *tensor, InferOperand *operand, gsize *workspace,
+               GError **error)
+{
+  const Value *value = find_value(self, tensor);
+
+  if (value) {
+    operand->type = value->array->type;
+    operand->dims = value->array->dims;
+    return TRUE;
+  }
+  if (!infer_dims_is_constant(&operand->dims)) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
+                "the dimensions of '%s' are not known inside of a step", tensor->name);
+    return FALSE;
+  }
+  InferBuffer buffer = {.type = operand->type, .dims = operand->dims};
+  guint at = add_value(self, tensor, &buffer, -1);
+  g_array_index(self->values, Value, at).offset = *workspace;
+  *workspace += ALIGN(infer_type_size(buffer.type, infer_dims_count(&buffer.dims)));
+  return TRUE;
 }
 
 static gboolean
@@ -83,21 +127,17 @@ prepare_node(Reference *self, guint index, gsize *workspace, GError **error)
     if (node->inputs[j]->value)
       infer_operand_from_array(&in[j], node->inputs[j]->value);
   }
-  if (!infer_op_shape(node, in, node->n_inputs, out, node->n_outputs, error))
+  if (!refuse_strings(node, in, node->n_inputs, error) ||
+      !infer_widen_shape(node, in, node->n_inputs, out, node->n_outputs, &self->widens[index],
+                         error) ||
+      !refuse_strings(node, out, node->n_outputs, error))
     return FALSE;
-  for (guint j = 0; j < node->n_outputs; j++) {
-    if (find_value(self, node->outputs[j]))
-      continue;
-    {
-      InferBuffer buffer = {.type = out[j].type, .dims = out[j].dims};
-      guint at = add_value(self, node->outputs[j], &buffer, -1);
-      g_array_index(self->values, Value, at).offset = *workspace;
-      *workspace += ALIGN(infer_type_size(buffer.type, infer_dims_count(&buffer.dims)));
-    }
-  }
+  for (guint j = 0; j < node->n_outputs; j++)
+    if (!prepare_output(self, node->outputs[j], &out[j], workspace, error))
+      return FALSE;
   self->scratch[index] = *workspace;
   if (node->op->scratch)
-    *workspace += ALIGN(node->op->scratch(&args));
+    *workspace += ALIGN(infer_widen_scratch(&args, self->widens[index]));
   return TRUE;
 }
 
@@ -138,6 +178,27 @@ alloc_host(Reference *self, InferPrepare *prepare, GError **error)
 }
 
 static gboolean
+prepare_widening(Reference *self, gsize *workspace, GError **error)
+{
+  for (guint i = 0; i < self->step->n_nodes; i++) {
+    const InferNode *node = self->step->nodes[i];
+    g_autofree gboolean *constant = g_new0(gboolean, node->n_inputs + 1);
+    gsize size;
+
+    if (self->widens[i] == 0)
+      continue;
+    for (guint j = 0; j < node->n_inputs; j++)
+      constant[j] = node->inputs[j] && node->inputs[j]->value && self->calls[i].in[j]->data;
+    self->wide[i] = infer_widen_new(&self->calls[i], self->widens[i], constant, &size, error);
+    if (!self->wide[i])
+      return FALSE;
+    self->wide_offset[i] = *workspace;
+    *workspace += ALIGN(size);
+  }
+  return TRUE;
+}
+
+static gboolean
 reference_prepare(InferPrepare *prepare, GError **error)
 {
   Reference *self = g_new0(Reference, 1);
@@ -149,6 +210,9 @@ reference_prepare(InferPrepare *prepare, GError **error)
   self->values = g_array_new(FALSE, TRUE, sizeof(Value));
   self->by_tensor = g_hash_table_new(NULL, NULL);
   self->scratch = g_new0(gsize, step->n_nodes + 1);
+  self->widens = g_new0(guint, step->n_nodes + 1);
+  self->wide = g_new0(InferWiden *, step->n_nodes + 1);
+  self->wide_offset = g_new0(gsize, step->n_nodes + 1);
   for (guint i = 0; i < step->n_inputs; i++)
     add_value(self, step->inputs[i], &prepare->inputs[i], (gint)i);
   for (guint i = 0; i < step->n_outputs; i++)
@@ -160,6 +224,10 @@ reference_prepare(InferPrepare *prepare, GError **error)
     }
   self->calls = g_new0(InferEvalArgs, step->n_nodes);
   bind_calls(self);
+  if (!prepare_widening(self, &workspace, error)) {
+    reference_release(self);
+    return FALSE;
+  }
   prepare->workspace = workspace;
   if (!self->device->backend->host_memory && !alloc_host(self, prepare, error)) {
     reference_release(self);
@@ -192,13 +260,23 @@ copy_operands(Reference *self, InferStream *stream, void *const *operands, gbool
 }
 
 static gboolean
+run_node(Reference *self, guint index, guint8 *workspace, GError **error)
+{
+  InferEvalArgs *call = &self->calls[index];
+
+  call->scratch = workspace + self->scratch[index];
+  if (self->wide[index])
+    return infer_widen_run(self->wide[index], workspace + self->wide_offset[index], call->scratch,
+                           error);
+  return call->node->op->eval(call, error);
+}
+
+static gboolean
 eval_all(Reference *self, guint8 *workspace, GError **error)
 {
-  for (guint i = 0; i < self->step->n_nodes; i++) {
-    self->calls[i].scratch = workspace + self->scratch[i];
-    if (!self->step->nodes[i]->op->eval(&self->calls[i], error))
+  for (guint i = 0; i < self->step->n_nodes; i++)
+    if (!run_node(self, i, workspace, error))
       return FALSE;
-  }
   return TRUE;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tail.h"
+#include "graph.h"
 
 typedef struct {
   InferNetwork *network;
@@ -9,11 +10,18 @@ typedef struct {
 } Split;
 
 static gboolean
+is_host_only(const InferTensor *tensor)
+{
+  return tensor->type == INFER_TYPE_STRING;
+}
+
+static gboolean
 reads_dynamic(const Split *self, const InferNode *node)
 {
   for (guint i = 0; i < node->n_inputs; i++)
-    if (node->inputs[i] && !node->inputs[i]->value && node->inputs[i]->producer &&
-        g_hash_table_contains(self->dynamic, node->inputs[i]->producer))
+    if (node->inputs[i] && (is_host_only(node->inputs[i]) ||
+                            (!node->inputs[i]->value && node->inputs[i]->producer &&
+                             g_hash_table_contains(self->dynamic, node->inputs[i]->producer))))
       return TRUE;
   return FALSE;
 }
@@ -30,9 +38,11 @@ find_dynamic(Split *self, const InferSymbolValues *values, GError **error)
     InferNode *node = infer_network_get_node(self->network, i);
     gboolean known = !reads_dynamic(self, node);
 
+    for (guint j = 0; j < node->n_inputs; j++)
+      known &= !node->inputs[j] || node->inputs[j]->kind == INFER_KIND_TENSOR;
     for (guint j = 0; j < node->n_outputs; j++)
       known &= infer_dims_is_constant(&operands[node->outputs[j]->index].dims) &&
-               node->outputs[j]->type != INFER_TYPE_STRING;
+               !is_host_only(node->outputs[j]) && node->outputs[j]->kind == INFER_KIND_TENSOR;
     if (!known)
       g_hash_table_add(self->dynamic, node);
   }
@@ -47,6 +57,8 @@ new_twin(Split *self, InferTensor *tensor)
 
   if (tensor->value)
     infer_network_set_value(self->tail, twin, tensor->value);
+  twin->kind = tensor->kind;
+  twin->item_dims = tensor->item_dims;
   g_hash_table_insert(self->twins, tensor, twin);
   return twin;
 }
@@ -74,6 +86,7 @@ move_node(Split *self, const InferNode *node, GError **error)
 {
   g_autofree InferTensor **inputs = g_new0(InferTensor *, node->n_inputs + 1);
   g_autofree InferTensor **outputs = g_new0(InferTensor *, node->n_outputs + 1);
+  InferNode *twin;
 
   if (node->op->flags & INFER_OP_OPAQUE)
     return infer_op_error(node, error, INFER_ERROR_UNSUPPORTED,
@@ -86,8 +99,11 @@ move_node(Split *self, const InferNode *node, GError **error)
   }
   for (guint i = 0; i < node->n_outputs; i++)
     outputs[i] = new_twin(self, node->outputs[i]);
-  return infer_network_restore_node(self->tail, node->op, node->name, node->attrs, inputs,
-                                    node->n_inputs, outputs, node->n_outputs, error) != NULL;
+  twin = infer_network_restore_node(self->tail, node->op, node->name, node->attrs, inputs,
+                                    node->n_inputs, outputs, node->n_outputs, error);
+  if (twin)
+    infer_node_set_graphs(twin, node->graphs, node->n_graphs);
+  return twin != NULL;
 }
 
 /* Outputs that the tail computes leave it, and the network no more. */
@@ -111,6 +127,33 @@ move_outputs(Split *self, GError **error)
   return TRUE;
 }
 
+/* Sequences and optionals come to the tail from the user, without a place in planned memory. */
+static void
+take_value_inputs(Split *self)
+{
+  GPtrArray *inputs = self->network->inputs;
+
+  for (guint i = 0; i < inputs->len;) {
+    InferTensor *tensor = inputs->pdata[i];
+    if (tensor->kind == INFER_KIND_TENSOR) {
+      i++;
+      continue;
+    }
+    infer_network_restore_input(self->tail, new_twin(self, tensor), NULL);
+    tensor->is_input = FALSE;
+    g_ptr_array_remove_index(inputs, i);
+  }
+}
+
+static gboolean
+has_value_inputs(InferNetwork *network)
+{
+  for (guint i = 0; i < infer_network_get_n_inputs(network); i++)
+    if (infer_network_get_input(network, i)->kind != INFER_KIND_TENSOR)
+      return TRUE;
+  return FALSE;
+}
+
 static gboolean
 split(Split *self, GError **error)
 {
@@ -119,6 +162,7 @@ split(Split *self, GError **error)
     const InferSymbol *symbol = infer_network_get_symbol(self->network, i);
     infer_network_add_symbol(self->tail, symbol->name, symbol->min, symbol->opt, symbol->max);
   }
+  take_value_inputs(self);
   for (guint i = 0; i < infer_network_get_n_nodes(self->network); i++) {
     InferNode *node = infer_network_get_node(self->network, i);
     if (g_hash_table_contains(self->dynamic, node) && !move_node(self, node, error))
@@ -138,7 +182,7 @@ infer_tail_split(InferNetwork *network, const InferSymbolValues *values, InferNe
   self.dynamic = g_hash_table_new(NULL, NULL);
   self.twins = g_hash_table_new(NULL, NULL);
   ok = find_dynamic(&self, values, error);
-  if (ok && g_hash_table_size(self.dynamic) > 0)
+  if (ok && (g_hash_table_size(self.dynamic) > 0 || has_value_inputs(network)))
     ok = split(&self, error);
   g_hash_table_unref(self.dynamic);
   g_hash_table_unref(self.twins);
@@ -154,7 +198,10 @@ run_node(const InferNode *node, GHashTable *values, GError **error)
 {
   g_autofree const InferArray **in = g_new0(const InferArray *, node->n_inputs + 1);
   g_autofree InferArray **out = g_new0(InferArray *, node->n_outputs + 1);
+  gboolean ok = TRUE;
 
+  if (g_cancellable_set_error_if_cancelled(g_cancellable_get_current(), error))
+    return FALSE;
   for (guint i = 0; i < node->n_inputs; i++) {
     const InferTensor *tensor = node->inputs[i];
     if (!tensor)
@@ -166,9 +213,17 @@ run_node(const InferNode *node, GHashTable *values, GError **error)
   }
   if (!infer_op_eval_alloc(node, in, node->n_inputs, out, node->n_outputs, error))
     return FALSE;
-  for (guint i = 0; i < node->n_outputs; i++)
+  for (guint i = 0; i < node->n_outputs; i++) {
+    const InferTensor *tensor = node->outputs[i];
+    /* Bindings say what leaves, and a plan may say what is not so. */
+    if (out[i]->type != tensor->type || out[i]->kind != tensor->kind)
+      ok = infer_op_error(node, ok ? error : NULL, INFER_ERROR_SHAPE,
+                          "output '%s' is a %s of %s, not a %s of %s", tensor->name,
+                          infer_kind_name(out[i]->kind), infer_type_name(out[i]->type),
+                          infer_kind_name(tensor->kind), infer_type_name(tensor->type));
     g_hash_table_insert(values, node->outputs[i], out[i]);
-  return TRUE;
+  }
+  return ok;
 }
 
 gboolean

@@ -47,6 +47,9 @@ read_file(const char *path, GHashTable *times)
   table = g_variant_ref_sink(g_variant_new_from_bytes(G_VARIANT_TYPE("a{st}"), bytes, FALSE));
   if (!g_variant_is_normal_form(table))
     return;
+  /* What is not known to be in order is searched for each entry anew. */
+  g_variant_unref(table);
+  table = g_variant_ref_sink(g_variant_new_from_bytes(G_VARIANT_TYPE("a{st}"), bytes, TRUE));
   g_variant_iter_init(&iter, table);
   while (g_variant_iter_next(&iter, "{&st}", &key, &nanoseconds))
     if (!g_hash_table_contains(times, key))

@@ -124,7 +124,7 @@ is_dense(const Tuner *self, const InferTensor *tensor, const InferBuffer *buffer
   for (gint i = 0; i < buffer->dims.n; i++)
     if (buffer->dims.d[i] > 1 && strides[i] != buffer->strides[i])
       return FALSE;
-  return self->prepared->shifts[tensor->index] % INFER_MEMORY_ALIGNMENT == 0;
+  return self->prepared->shifts[tensor->index] % 64 == 0;
 }
 
 /* Whether an implementation takes the operands where they lie. */
@@ -329,13 +329,12 @@ measure(Tuner *self, guint step, Candidate *candidate, guint64 best)
 static gboolean
 measure_all(Tuner *self, guint step, GPtrArray *list, const InferPrepare *prepare, GError **error)
 {
-  InferPacks *packs = infer_packs_new(); /* most candidates lose, and their weights with them */
-  InferPrepare own = *prepare;
+  gint64 start = g_get_monotonic_time(), prepared;
   guint64 best = REFUSED;
   gboolean ok = TRUE;
 
-  own.packer = packs;
-  prepare_candidates(self, list, &own);
+  prepare_candidates(self, list, prepare);
+  prepared = g_get_monotonic_time();
   for (guint i = 0; i < list->len; i++) {
     Candidate *candidate = list->pdata[i];
 
@@ -352,7 +351,9 @@ measure_all(Tuner *self, guint step, GPtrArray *list, const InferPrepare *prepar
       candidate->impl->release(candidate->state);
     candidate->state = NULL;
   }
-  infer_packs_free(packs);
+  g_debug("%s: %u candidates, %.2f s to prepare, %.2f s to measure, the best takes %.1f us",
+          prepare->step->name, list->len, (double)(prepared - start) / 1e6,
+          (double)(g_get_monotonic_time() - prepared) / 1e6, (double)best / 1e3);
   return ok;
 }
 
@@ -383,6 +384,27 @@ all_known(const GPtrArray *list)
   return TRUE;
 }
 
+/* Chooses among the candidates, measuring those that are not known. */
+static gboolean
+tune_prepared(Tuner *self, guint index, const InferPrepare *prepare, InferChoice *choice,
+              GError **error)
+{
+  g_autofree char *name =
+      describe_step(self->engine, prepare->step, prepare->inputs, prepare->outputs);
+  g_autoptr(GPtrArray) list = list_candidates(self, prepare, name);
+
+  if (list->len < 2)
+    return TRUE;
+  if (!all_known(list)) {
+    if (g_get_monotonic_time() >= self->deadline)
+      return TRUE;
+    if (!measure_all(self, index, list, prepare, error))
+      return FALSE;
+  }
+  keep_best(list, prepare->step, choice);
+  return TRUE;
+}
+
 static gboolean
 tune_step(Tuner *self, guint index, InferChoice *choice, GError **error)
 {
@@ -390,27 +412,20 @@ tune_step(Tuner *self, guint index, InferChoice *choice, GError **error)
   g_autofree InferBuffer *inputs = NULL;
   g_autofree InferBuffer *outputs = NULL;
   InferPrepare prepare = {.device = self->engine->device, .step = step};
-  g_autofree char *name = NULL;
-  g_autoptr(GPtrArray) list = NULL;
+  InferPacks *packs;
+  gboolean ok;
 
   if (infer_step_is_view(step) || self->prepared->skipped[index] || step->impl->on_host ||
       step->impl == &infer_impl_reformat)
     return TRUE;
+  packs = infer_packs_new(); /* most candidates lose, and their weights with them */
   infer_prepared_operands(self->prepared, index, &inputs, &outputs);
   prepare.inputs = inputs;
   prepare.outputs = outputs;
-  name = describe_step(self->engine, step, inputs, outputs);
-  list = list_candidates(self, &prepare, name);
-  if (list->len < 2)
-    return TRUE;
-  if (!all_known(list)) {
-    if (g_get_monotonic_time() >= self->deadline)
-      return TRUE;
-    if (!measure_all(self, index, list, &prepare, error))
-      return FALSE;
-  }
-  keep_best(list, step, choice);
-  return TRUE;
+  prepare.packer = packs;
+  ok = tune_prepared(self, index, &prepare, choice, error);
+  infer_packs_free(packs);
+  return ok;
 }
 
 /* --- shapes --- */
@@ -486,8 +501,11 @@ tune_batch(Tuner *self, guint batch, GPtrArray *tunings, GError **error)
 {
   InferSymbolValues values = infer_engine_values(self->engine, batch, INFER_RANGE_OPT);
   InferTuning *tuning = infer_tuning_new(&values, self->engine->program->steps->len);
+  gint64 start = g_get_monotonic_time();
   gboolean ok = open_shapes(self, &values, batch, error);
 
+  g_debug("a batch of %u: default tactics prepared and run after %.2f s", batch,
+          (double)(g_get_monotonic_time() - start) / 1e6);
   g_ptr_array_add(tunings, tuning);
   for (guint i = 0; ok && i < tuning->n; i++)
     ok = !g_cancellable_set_error_if_cancelled(self->cancellable, error) &&

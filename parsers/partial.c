@@ -52,8 +52,9 @@ copy_node(InferNetwork *to, GHashTable *map, const InferNode *node, GError **err
     inputs[i] = copy_tensor(to, map, node->inputs[i]);
   }
   g_autofree char *op = parsers_op_key(node);
-  InferNode *copy = infer_network_add_node(to, op, node->name, inputs, node->n_inputs, node->attrs,
-                                           node->n_outputs, error);
+  InferNode *copy =
+      infer_network_add_node_full(to, op, node->name, inputs, node->n_inputs, node->attrs,
+                                  node->graphs, node->n_graphs, node->n_outputs, error);
   for (guint i = 0; copy && i < node->n_outputs; i++) {
     g_hash_table_insert(map, node->outputs[i], copy->outputs[i]);
   }
@@ -73,8 +74,11 @@ parsers_prune(InferNetwork *from, GError **error)
   }
   for (guint i = 0; i < infer_network_get_n_inputs(from); i++) {
     InferTensor *input = infer_network_get_input(from, i);
+    const InferDims *dims = input->kind == INFER_KIND_TENSOR ? &input->dims : &input->item_dims;
     InferTensor *copy =
-        infer_network_add_input(to, input->name, input->type, &input->dims, input->initial, error);
+        input->initial
+            ? infer_network_add_input(to, input->name, input->type, dims, input->initial, error)
+            : infer_network_add_input_value(to, input->name, input->kind, input->type, dims, error);
     if (!copy) {
       return NULL;
     }

@@ -148,7 +148,8 @@ static gboolean
 scan_field(const WireReader *reader, const WireRule *rule, guint depth, GArray *ranges,
            GByteArray *out, GError **error)
 {
-  if (rule->action == WIRE_KEEP) {
+  gboolean is_short = reader->wire_type != 2 || reader->position - reader->payload < WIRE_LONG;
+  if (rule->action == WIRE_KEEP || (rule->action == WIRE_CUT_LONG && is_short)) {
     g_byte_array_append(out, reader->data + reader->start,
                         (guint)(reader->position - reader->start));
     return TRUE;

@@ -17,8 +17,11 @@ G_BEGIN_DECLS
  * @WIRE_KEEP: copied as it is
  * @WIRE_MESSAGE: walked with a table of its own
  * @WIRE_CUT: recorded as a range; a varint, number of the range plus one, takes its place
+ * @WIRE_CUT_LONG: cut where it is a list of %WIRE_LONG bytes or more, else kept
  */
-typedef enum { WIRE_KEEP, WIRE_MESSAGE, WIRE_CUT } WireAction;
+typedef enum { WIRE_KEEP, WIRE_MESSAGE, WIRE_CUT, WIRE_CUT_LONG } WireAction;
+
+#define WIRE_LONG 4096
 
 /**
  * WireRule:

@@ -9,11 +9,13 @@ data=$build/demo-data
 build_packages="gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libxxhash-dev libdnnl-dev
   libprotobuf-c-dev protobuf-c-compiler libjson-glib-dev libgstreamer1.0-dev
   libgstreamer-plugins-base1.0-dev libcairo2-dev libpango1.0-dev libgirepository1.0-dev
-  gobject-introspection"
+  gobject-introspection libgdk-pixbuf-2.0-dev libopenjp2-7-dev"
 # What pipelines need when they run.
 run_packages="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav fonts-dejavu-core
-  python3 python3-venv python3-pip python3-gi ca-certificates"
+  webp-pixbuf-loader python3 python3-venv python3-pip python3-gi ca-certificates"
+# What the tests need beside those.
+test_packages="clang-format git libonnx-testdata"
 
 say() {
   printf '%s\n' "== $*" >&2

@@ -41,7 +41,7 @@ INFER_API InferContext *infer_context_new_sharing(InferEngine *engine, InferCont
 /**
  * infer_context_set_memory: (skip)
  * @context: a context without a run under way
- * @memory: (nullable): memory that the device can use, aligned to 64 bytes; it stays the caller's
+ * @memory: (nullable): memory that the device can use, aligned to 256 bytes; it stays the caller's
  *   and has to live as long as the context uses it
  * @size: its bytes
  * @error: return location
@@ -181,6 +181,33 @@ INFER_API gpointer infer_context_map_device(InferContext *context, const char *n
                                             GError **error);
 
 /**
+ * infer_context_set_strings:
+ * @context: a context with a batch set
+ * @name: an input of strings
+ * @strings: (array length=n): the current batch's rows, row-major; copied
+ * @n: how many there are
+ * @error: return location
+ *
+ * Strings have no memory to map. They are empty until they are set, and stay for later runs of the
+ * same dimensions.
+ *
+ * Returns: success
+ */
+INFER_API gboolean infer_context_set_strings(InferContext *context, const char *name,
+                                             const char *const *strings, gsize n, GError **error);
+
+/**
+ * infer_context_get_strings:
+ * @context: a context that has run
+ * @name: an output of strings
+ * @error: return location
+ *
+ * Returns: (transfer full) (array zero-terminated=1) (nullable): the elements, row-major;
+ *   infer_context_get_dims() tells their dimensions
+ */
+INFER_API char **infer_context_get_strings(InferContext *context, const char *name, GError **error);
+
+/**
  * infer_context_set_input_bytes:
  * @context: a context with a batch set
  * @name: an input
@@ -204,6 +231,34 @@ INFER_API gboolean infer_context_set_input_bytes(InferContext *context, const ch
  */
 INFER_API GBytes *infer_context_get_output_bytes(InferContext *context, const char *name,
                                                  GError **error);
+
+/**
+ * infer_context_set_value:
+ * @context: a context
+ * @name: an input
+ * @value: its contents, of the binding's kind and type
+ * @error: return location
+ *
+ * Sets an input that is a sequence or an optional (a tensor as well, once a batch is set). It stays
+ * until it is set again. Not while work is under way.
+ *
+ * Returns: success
+ */
+INFER_API gboolean infer_context_set_value(InferContext *context, const char *name,
+                                           InferArray *value, GError **error);
+
+/**
+ * infer_context_get_value:
+ * @context: a context that was synchronized
+ * @name: an input or output
+ * @error: return location
+ *
+ * What a binding of any kind holds; a tensor is copied.
+ *
+ * Returns: (transfer full) (nullable): the contents
+ */
+INFER_API InferArray *infer_context_get_value(InferContext *context, const char *name,
+                                              GError **error);
 
 /**
  * infer_context_get_dims:
@@ -241,6 +296,16 @@ INFER_API gboolean infer_context_set_scalar(InferContext *context, const char *n
 INFER_API gboolean infer_context_enqueue_frames(InferContext *context, const InferFrame *frames,
                                                 guint n_frames, InferPlacement *placements,
                                                 GError **error);
+
+/**
+ * infer_context_set_cancellable:
+ * @context: a context
+ * @cancellable: (nullable): stops runs
+ *
+ * Loops whose length depends on data look at @cancellable in each iteration; a run that it stops
+ * fails with %G_IO_ERROR_CANCELLED. Not while work is under way.
+ */
+INFER_API void infer_context_set_cancellable(InferContext *context, GCancellable *cancellable);
 
 /**
  * infer_context_enqueue:

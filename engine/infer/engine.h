@@ -24,6 +24,8 @@ G_DECLARE_FINAL_TYPE(InferEngine, infer_engine, INFER, ENGINE, GObject)
  * @type: element type
  * @dims: logical dimensions; negative where they depend on the batch
  * @max_size: bytes at the largest batch; 0 where that depends on data
+ * @kind: what it is; all but tensors are set and read with infer_context_set_value() and
+ *   infer_context_get_value()
  *
  * An input or output of an engine. As a boxed type a copy has a name of its own, and may outlive
  * the engine.
@@ -35,6 +37,7 @@ typedef struct {
   InferType type;
   InferDims dims;
   gsize max_size;
+  InferKind kind;
 } InferBinding;
 
 INFER_API GType infer_binding_get_type(void);

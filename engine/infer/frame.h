@@ -24,6 +24,15 @@ typedef enum {
 } InferPixelFormat;
 
 /**
+ * InferFrameMemory:
+ * @INFER_FRAME_HOST: memory of the host
+ * @INFER_FRAME_CUDA: memory of the CUDA device that the network runs on, in its context
+ *
+ * Where the planes of a frame lie.
+ */
+typedef enum { INFER_FRAME_HOST, INFER_FRAME_CUDA } InferFrameMemory;
+
+/**
  * InferFrame:
  * @format: pixel format
  * @width: pixels, of the whole frame
@@ -37,6 +46,7 @@ typedef enum {
  * @kr: luma weight of red (0.299 for BT.601, 0.2126 for BT.709, 0.2627 for BT.2020)
  * @kb: luma weight of blue (0.114, 0.0722, 0.0593)
  * @full_range: luma spans 0..255 instead of 16..235
+ * @memory: where the planes lie
  *
  * A view of a video frame in host memory (or device memory for a backend that takes it). The
  * planes have to stay valid until the work that reads them is finished.
@@ -49,6 +59,7 @@ typedef struct {
   guint crop_x, crop_y, crop_width, crop_height;
   float kr, kb;
   gboolean full_range;
+  InferFrameMemory memory;
 } InferFrame;
 
 /**

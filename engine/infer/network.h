@@ -33,6 +33,8 @@ G_DECLARE_FINAL_TYPE(InferNetwork, infer_network, INFER, NETWORK, GObject)
  * @producer: (nullable): the node that writes it
  * @is_input: it is an input of the network
  * @is_output: it is an output of the network
+ * @kind: what it is; a sequence or optional has no dimensions (their number is -1)
+ * @item_dims: dimensions of every tensor in a sequence or optional, as far as they are known
  * @has_content: @content is valid
  * @content: the partly known elements (at most INFER_MAX_DIMS) of a small integer tensor,
  *   constants, symbols or %INFER_DIM_UNKNOWN: how shapes propagate
@@ -52,6 +54,8 @@ struct _InferTensor {
   InferNode *producer;
   gboolean is_input;
   gboolean is_output;
+  InferKind kind;
+  InferDims item_dims;
   gboolean has_content;
   InferDims content;
   gboolean has_range;
@@ -72,6 +76,8 @@ struct _InferTensor {
  * @inputs: (array length=n_inputs): tensors; %NULL for an optional input that is absent
  * @n_outputs: number of outputs
  * @outputs: (array length=n_outputs): tensors
+ * @n_graphs: number of sub-networks: two for If (then, else), one for Loop, Scan and SequenceMap
+ * @graphs: (array length=n_graphs): sub-networks; they belong to the node
  *
  * An operator in a network. Read-only to users. It belongs to its network; as a boxed type, a
  * copy is the same node and keeps the network alive.
@@ -84,6 +90,8 @@ struct _InferNode {
   InferTensor **inputs;
   guint n_outputs;
   InferTensor **outputs;
+  guint n_graphs;
+  InferNetwork **graphs;
   /*< private >*/
   InferType precision;
   gboolean on_host;
@@ -189,6 +197,134 @@ INFER_API InferTensor *infer_network_add_constant(InferNetwork *network, const c
 INFER_API InferNode *infer_network_add_node(InferNetwork *network, const char *op, const char *name,
                                             InferTensor *const *inputs, guint n_inputs,
                                             GVariant *attrs, guint n_outputs, GError **error);
+
+/**
+ * infer_network_add_input_value:
+ * @network: a network
+ * @name: unique name
+ * @kind: a kind of value
+ * @type: element type
+ * @item_dims: (nullable): dimensions of the tensors in it; %NULL where they are not known
+ * @error: return location
+ *
+ * Adds an input that is a sequence or an optional. It is bound with infer_context_set_value().
+ * With %INFER_KIND_TENSOR it is a tensor whose dimensions or rank may be unknown, which inputs of
+ * sub-networks may be; a network that an engine is built of needs to know its own inputs'.
+ *
+ * Returns: (transfer none) (nullable): the input, or %NULL with @error set.
+ */
+INFER_API InferTensor *infer_network_add_input_value(InferNetwork *network, const char *name,
+                                                     InferKind kind, InferType type,
+                                                     const InferDims *item_dims, GError **error);
+
+/** INFER_MAX_NESTING: the most sub-networks that can be around each other. */
+#define INFER_MAX_NESTING 12
+
+/**
+ * infer_network_add_node_full:
+ * @network: a network
+ * @op: operator, for example "If"
+ * @name: (nullable): name; made up when %NULL
+ * @inputs: (array length=n_inputs): inputs; %NULL where absent
+ * @n_inputs: number of inputs
+ * @attrs: (nullable): a vardict as in #InferNode; a floating reference is sunk
+ * @graphs: (array length=n_graphs) (nullable): sub-networks, which are copied
+ * @n_graphs: number of sub-networks
+ * @n_outputs: number of outputs wanted
+ * @error: return location
+ *
+ * infer_network_add_node() for operators with sub-networks. What a sub-network reads of the
+ * network around it is an explicit input: the last inputs of the node are these captures (their
+ * number is the attribute "captures"; for If, every input behind the condition is one), and the
+ * last inputs of each sub-network are the same. Open dimensions are those of @network: a
+ * sub-network has none of its own. The types and dimensions of a sub-network's inputs follow what
+ * they are given.
+ *
+ * Returns: (transfer none) (nullable): the node, or %NULL with @error naming node and reason.
+ */
+INFER_API InferNode *infer_network_add_node_full(InferNetwork *network, const char *op,
+                                                 const char *name, InferTensor *const *inputs,
+                                                 guint n_inputs, GVariant *attrs,
+                                                 InferNetwork *const *graphs, guint n_graphs,
+                                                 guint n_outputs, GError **error);
+
+/**
+ * infer_network_add_if:
+ * @network: a network
+ * @name: (nullable): name
+ * @condition: a bool
+ * @captures: (array length=n_captures): what the branches read, the inputs of both
+ * @n_captures: how many there are
+ * @then_graph: what runs when the condition is true
+ * @else_graph: what runs when it is false; it has outputs of the same number and types
+ * @error: return location
+ *
+ * A conditional. Dimensions in which the branches differ are not known until it has run.
+ *
+ * Returns: (transfer none) (nullable): the node; its outputs are those of the branches
+ */
+INFER_API InferNode *infer_network_add_if(InferNetwork *network, const char *name,
+                                          InferTensor *condition, InferTensor *const *captures,
+                                          guint n_captures, InferNetwork *then_graph,
+                                          InferNetwork *else_graph, GError **error);
+
+/**
+ * infer_network_add_loop:
+ * @network: a network
+ * @name: (nullable): name
+ * @trip_limit: (nullable): an int64, the most iterations
+ * @condition: (nullable): a bool, whether the first iteration runs
+ * @carried: (array length=n_carried): the first values of what iterations hand on (recurrences)
+ * @n_carried: how many there are
+ * @captures: (array length=n_captures): what the body reads besides
+ * @n_captures: how many there are
+ * @body: takes the iteration (int64), the condition (bool), what is carried and the captures; gives
+ *   the next condition, what is carried on, and any number of tensors that are stacked
+ * @error: return location
+ *
+ * Returns: (transfer none) (nullable): the node; its outputs are what was carried last, then what
+ *   was stacked along a new first axis
+ */
+INFER_API InferNode *infer_network_add_loop(InferNetwork *network, const char *name,
+                                            InferTensor *trip_limit, InferTensor *condition,
+                                            InferTensor *const *carried, guint n_carried,
+                                            InferTensor *const *captures, guint n_captures,
+                                            InferNetwork *body, GError **error);
+
+/**
+ * infer_network_add_scan:
+ * @network: a network
+ * @name: (nullable): name
+ * @states: (array length=n_states): the first values of what iterations hand on
+ * @n_states: how many there are
+ * @scanned: (array length=n_scanned): tensors that are gone through along axis 0 (iterators)
+ * @n_scanned: how many there are
+ * @captures: (array length=n_captures): what the body reads besides
+ * @n_captures: how many there are
+ * @body: takes the states, a slice of each of @scanned and the captures; gives the next states and
+ *   any number of tensors that are stacked
+ * @error: return location
+ *
+ * For other axes and directions use infer_network_add_node_full() with ONNX's attributes.
+ *
+ * Returns: (transfer none) (nullable): the node; its outputs are the last states, then what was
+ *   stacked
+ */
+INFER_API InferNode *infer_network_add_scan(InferNetwork *network, const char *name,
+                                            InferTensor *const *states, guint n_states,
+                                            InferTensor *const *scanned, guint n_scanned,
+                                            InferTensor *const *captures, guint n_captures,
+                                            InferNetwork *body, GError **error);
+
+/**
+ * infer_node_get_graph:
+ * @node: a node
+ * @index: sub-network
+ *
+ * Returns: (transfer none) (nullable): the sub-network; it belongs to the node and is not to be
+ *   changed
+ */
+INFER_API InferNetwork *infer_node_get_graph(const InferNode *node, guint index);
 
 /**
  * infer_network_mark_output:

@@ -47,6 +47,29 @@ typedef enum {
   INFER_TYPE_INT2 = 26,
 } InferType;
 
+/**
+ * InferKind:
+ * @INFER_KIND_TENSOR: a tensor
+ * @INFER_KIND_SEQUENCE: a list of tensors of one element type
+ * @INFER_KIND_OPTIONAL: a tensor, or nothing
+ * @INFER_KIND_OPTIONAL_SEQUENCE: a list of tensors, or nothing
+ *
+ * What a value is. All but tensors live on the host only.
+ */
+typedef enum {
+  INFER_KIND_TENSOR = 0,
+  INFER_KIND_SEQUENCE = 1,
+  INFER_KIND_OPTIONAL = 2,
+  INFER_KIND_OPTIONAL_SEQUENCE = 3,
+} InferKind;
+
+/**
+ * infer_kind_name:
+ *
+ * Returns: "tensor", "sequence", "optional" or "optional sequence"
+ */
+INFER_API const char *infer_kind_name(InferKind kind);
+
 /* Number of element types, for tables indexed by #InferType. */
 #define INFER_N_TYPES 27
 

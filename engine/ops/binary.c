@@ -182,7 +182,7 @@ check_types(const InferShapeArgs *args, GError **error)
   for (guint i = 0; i < args->n_in; i++) {
     InferType type = args->in[i].type;
 
-    if (!kernel_of(args->node, type))
+    if (!kernel_of(args->node, infer_op_eval_type(args, i)))
       return infer_op_error(args->node, error, INFER_ERROR_UNSUPPORTED,
                             "input %u is of type %s, which is not supported", i,
                             infer_type_name(type));

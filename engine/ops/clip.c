@@ -66,7 +66,7 @@ clip_infer(InferShapeArgs *args, GError **error)
 {
   InferType type = args->in[0].type;
 
-  if ((guint)type >= INFER_N_TYPES || !functions[type])
+  if ((guint)type >= INFER_N_TYPES || !functions[infer_op_eval_type(args, 0)])
     return infer_op_error(args->node, error, INFER_ERROR_UNSUPPORTED,
                           "input 0 is of type %s, which is not supported", infer_type_name(type));
   args->out[0].type = type;

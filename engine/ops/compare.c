@@ -63,14 +63,24 @@ BITWISE(bit_or, x | y)
 BITWISE(bit_xor, x ^ y)
 BITWISE(shift_left, y >= BITS ? 0 : (guint64)x << y)
 BITWISE(shift_right, y >= BITS ? 0 : (guint64)x >> y)
+/* Signs move in from the left; a distance below 0 moves all of them in. */
+#define SHIFT_SIGNED ((guint64)y >= BITS ? (x < 0 ? -1 : 0) : x >> y)
+INFER_BINARY_LOOP(shift_right_i8, gint8, gint8, SHIFT_SIGNED)
+INFER_BINARY_LOOP(shift_right_i16, gint16, gint16, SHIFT_SIGNED)
+INFER_BINARY_LOOP(shift_right_i32, gint32, gint32, SHIFT_SIGNED)
+INFER_BINARY_LOOP(shift_right_i64, gint64, gint64, SHIFT_SIGNED)
 static const InferBinaryKernel bitwise_and[INFER_N_TYPES] = {SIGNED_KERNELS(bit_and),
                                                              UNSIGNED_KERNELS(bit_and)};
 static const InferBinaryKernel bitwise_or[INFER_N_TYPES] = {SIGNED_KERNELS(bit_or),
                                                             UNSIGNED_KERNELS(bit_or)};
 static const InferBinaryKernel bitwise_xor[INFER_N_TYPES] = {SIGNED_KERNELS(bit_xor),
                                                              UNSIGNED_KERNELS(bit_xor)};
-static const InferBinaryKernel left[INFER_N_TYPES] = {UNSIGNED_KERNELS(shift_left)};
-static const InferBinaryKernel right[INFER_N_TYPES] = {UNSIGNED_KERNELS(shift_right)};
+static const InferBinaryKernel left[INFER_N_TYPES] = {UNSIGNED_KERNELS(shift_left),
+                                                      SIGNED_KERNELS(shift_left)};
+static const InferBinaryKernel right[INFER_N_TYPES] = {
+    UNSIGNED_KERNELS(shift_right), [INFER_TYPE_INT8] = shift_right_i8,
+    [INFER_TYPE_INT16] = shift_right_i16, [INFER_TYPE_INT32] = shift_right_i32,
+    [INFER_TYPE_INT64] = shift_right_i64};
 
 typedef struct {
   InferOp op;
@@ -140,6 +150,16 @@ kernel_of(const InferNode *node, InferType type)
   return (guint)type < INFER_N_TYPES ? kernels[type] : NULL;
 }
 
+static InferType
+eval_type(const InferShapeArgs *args, guint index)
+{
+  if (args->in[index].type != INFER_TYPE_STRING ||
+      ((const Compare *)args->node->op)->kernels != equal)
+    return infer_op_eval_type(args, index);
+  *args->widens |= INFER_WIDEN_STRING;
+  return INFER_TYPE_UINT64;
+}
+
 static gboolean
 compare_infer(InferShapeArgs *args, GError **error)
 {
@@ -147,7 +167,7 @@ compare_infer(InferShapeArgs *args, GError **error)
   InferType type = args->in[0].type;
 
   for (guint i = 0; i < 2; i++)
-    if (!kernel_of(args->node, args->in[i].type))
+    if (!kernel_of(args->node, eval_type(args, i)))
       return infer_op_error(args->node, error, INFER_ERROR_UNSUPPORTED,
                             "input %u is of type %s, which is not supported", i,
                             infer_type_name(args->in[i].type));
@@ -212,7 +232,7 @@ static const Compare ops[] = {
     COMPARISON("BitwiseAnd", 18, bitwise_and, NULL, FALSE, NULL, compare_infer),
     COMPARISON("BitwiseOr", 18, bitwise_or, NULL, FALSE, NULL, compare_infer),
     COMPARISON("BitwiseXor", 18, bitwise_xor, NULL, FALSE, NULL, compare_infer),
-    COMPARISON("BitShift", 11, left, NULL, FALSE, shift_attrs, shift_infer),
+    COMPARISON("BitShift", 28, left, NULL, FALSE, shift_attrs, shift_infer),
 };
 
 extern const InferOp *const infer_ops_compare[];

@@ -3,7 +3,7 @@
 #include "ops/data.h"
 
 static gboolean
-cumsum_infer(InferShapeArgs *args, GError **error)
+scan_infer(InferShapeArgs *args, GError **error)
 {
   const InferDims *x = &args->in[0].dims;
   DataInts axes;
@@ -22,39 +22,44 @@ cumsum_infer(InferShapeArgs *args, GError **error)
   return TRUE;
 }
 
-/* Integers add as unsigned so that they wrap; reals sum up as double. */
-#define DEFINE_SCAN(NAME, T, SUM)                                                                  \
+/* Integers are taken as unsigned so that they wrap; reals are accumulated as double. */
+#define DEFINE_SCAN(NAME, T, ACC, FIRST, OP)                                                       \
   static void NAME(const T *x, T *y, gint64 n, gint64 stride, gboolean exclusive)                  \
   {                                                                                                \
-    SUM sum = 0;                                                                                   \
+    ACC all = FIRST;                                                                               \
     for (gint64 i = 0; i < n; i++, x += stride, y += stride) {                                     \
-      SUM before = sum;                                                                            \
-      sum += *x;                                                                                   \
-      *y = (T)(exclusive ? before : sum);                                                          \
+      ACC before = all;                                                                            \
+      all = all OP * x;                                                                            \
+      *y = (T)(exclusive ? before : all);                                                          \
     }                                                                                              \
   }
 
-DEFINE_SCAN(scan_float, float, double)
-DEFINE_SCAN(scan_double, double, double)
-DEFINE_SCAN(scan_32, guint32, guint32)
-DEFINE_SCAN(scan_64, guint64, guint64)
+#define DEFINE_SCANS(NAME, FIRST, OP)                                                              \
+  DEFINE_SCAN(NAME##_float, float, double, FIRST, OP)                                              \
+  DEFINE_SCAN(NAME##_double, double, double, FIRST, OP)                                            \
+  DEFINE_SCAN(NAME##_32, guint32, guint32, FIRST, OP)                                              \
+  DEFINE_SCAN(NAME##_64, guint64, guint64, FIRST, OP)                                              \
+  static void NAME##_line(const InferArray *x, InferArray *y, gint64 at, gint64 n, gint64 stride,  \
+                          gboolean exclusive)                                                      \
+  {                                                                                                \
+    if (x->type == INFER_TYPE_FLOAT)                                                               \
+      NAME##_float((const float *)x->data + at, (float *)y->data + at, n, stride, exclusive);      \
+    else if (x->type == INFER_TYPE_DOUBLE)                                                         \
+      NAME##_double((const double *)x->data + at, (double *)y->data + at, n, stride, exclusive);   \
+    else if (infer_type_bits(x->type) == 32)                                                       \
+      NAME##_32((const guint32 *)x->data + at, (guint32 *)y->data + at, n, stride, exclusive);     \
+    else                                                                                           \
+      NAME##_64((const guint64 *)x->data + at, (guint64 *)y->data + at, n, stride, exclusive);     \
+  }
 
-static void
-scan_line(const InferArray *x, InferArray *y, gint64 at, gint64 n, gint64 stride,
-          gboolean exclusive)
-{
-  if (x->type == INFER_TYPE_FLOAT)
-    scan_float((const float *)x->data + at, (float *)y->data + at, n, stride, exclusive);
-  else if (x->type == INFER_TYPE_DOUBLE)
-    scan_double((const double *)x->data + at, (double *)y->data + at, n, stride, exclusive);
-  else if (infer_type_bits(x->type) == 32)
-    scan_32((const guint32 *)x->data + at, (guint32 *)y->data + at, n, stride, exclusive);
-  else
-    scan_64((const guint64 *)x->data + at, (guint64 *)y->data + at, n, stride, exclusive);
-}
+DEFINE_SCANS(sum, 0, +)
+DEFINE_SCANS(product, 1, *)
+
+typedef void (*LineFunc)(const InferArray *x, InferArray *y, gint64 at, gint64 n, gint64 stride,
+                         gboolean exclusive);
 
 static gboolean
-cumsum_eval(const InferEvalArgs *args, GError **error)
+scan_eval(const InferEvalArgs *args, LineFunc scan_line, GError **error)
 {
   const InferArray *x = args->in[0];
   gboolean exclusive = infer_node_get_int(args->node, "exclusive", 0) != 0;
@@ -76,18 +81,34 @@ cumsum_eval(const InferEvalArgs *args, GError **error)
   return TRUE;
 }
 
+static gboolean
+cumsum_eval(const InferEvalArgs *args, GError **error)
+{
+  return scan_eval(args, sum_line, error);
+}
+
+static gboolean
+cumprod_eval(const InferEvalArgs *args, GError **error)
+{
+  return scan_eval(args, product_line, error);
+}
+
 static const InferAttrSpec attrs[] = {
     {"exclusive", 'i', FALSE}, {"reverse", 'i', FALSE}, {NULL, 0, FALSE}};
 
-static const InferOp cumsum = {.name = "CumSum",
-                               .version = 14,
-                               .min_inputs = 2,
-                               .max_inputs = 2,
-                               .min_outputs = 1,
-                               .max_outputs = 1,
-                               .attrs = attrs,
-                               .infer = cumsum_infer,
-                               .eval = cumsum_eval};
+#define SCAN(ID, NAME, VERSION)                                                                    \
+  static const InferOp ID = {.name = NAME,                                                         \
+                             .version = VERSION,                                                   \
+                             .min_inputs = 2,                                                      \
+                             .max_inputs = 2,                                                      \
+                             .min_outputs = 1,                                                     \
+                             .max_outputs = 1,                                                     \
+                             .attrs = attrs,                                                       \
+                             .infer = scan_infer,                                                  \
+                             .eval = ID##_eval}
+
+SCAN(cumsum, "CumSum", 14);
+SCAN(cumprod, "CumProd", 26);
 
 extern const InferOp *const infer_ops_cumsum[];
-const InferOp *const infer_ops_cumsum[] = {&cumsum, NULL};
+const InferOp *const infer_ops_cumsum[] = {&cumsum, &cumprod, NULL};

@@ -39,14 +39,19 @@ data_array(const InferEvalArgs *args, guint index)
   return index < args->n_in ? args->in[index] : NULL;
 }
 
-/** data_require: checks that input @index is there and has elements of whole bytes. */
+/** data_require: checks that input @index is there and has elements that can be moved; those of
+ *  less than a byte reach eval as bytes. */
 static inline gboolean
 data_require(const InferShapeArgs *args, guint index, GError **error)
 {
   if (!data_present(args, index))
     return infer_op_error(args->node, error, INFER_ERROR_SHAPE, "input %u is missing", index);
   InferType type = args->in[index].type;
-  if (infer_type_bits(type) < 8)
+  if (infer_type_bits(type) > 0 && infer_type_bits(type) < 8)
+    *args->widens |= INFER_WIDEN_PACKED;
+  if (type == INFER_TYPE_STRING)
+    *args->widens |= INFER_WIDEN_STRING;
+  else if (infer_type_bits(type) == 0)
     return infer_op_error(args->node, error, INFER_ERROR_UNSUPPORTED,
                           "input %u has type %s, which is not supported", index,
                           infer_type_name(type));

@@ -87,7 +87,7 @@ check_types(const InferShapeArgs *args, GError **error)
 
     if (i == 2 && type == INFER_TYPE_UNDEFINED)
       continue;
-    if (!infer_gemm_supports(type))
+    if (!infer_gemm_supports(infer_op_eval_type(args, i)))
       return infer_op_error(args->node, error, INFER_ERROR_UNSUPPORTED,
                             "input %u is of type %s, which is not supported", i,
                             infer_type_name(type));

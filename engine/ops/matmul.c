@@ -23,7 +23,7 @@ static gboolean
 check_types(const InferShapeArgs *args, GError **error)
 {
   for (guint i = 0; i < 2; i++)
-    if (!infer_gemm_supports(args->in[i].type))
+    if (!infer_gemm_supports(infer_op_eval_type(args, i)))
       return infer_op_error(args->node, error, INFER_ERROR_UNSUPPORTED,
                             "input %u is of type %s, which is not supported", i,
                             infer_type_name(args->in[i].type));

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "convert.h"
+#include "labels.h"
 #include "number.h"
 #include "order.h"
 
 extern const InferOp *const infer_ops_mlfeature[];
 
 /* Operators of ONNX's domain ai.onnx.ml that prepare features: ArrayFeatureExtractor, Binarizer
- * and LabelEncoder of numbers. */
+ * and LabelEncoder, here of numbers. */
 
 static gboolean
 extract_dims(const InferNode *node, const InferDims *in, gint64 count, InferDims *out,
@@ -108,8 +109,7 @@ encoder_params(const InferNode *node, InferType type, Encoder *encoder, GError *
   gboolean ints = infer_type_is_integer(type);
   if ((n[0] > 0) == (n[1] > 0) || (n[2] > 0) == (n[3] > 0) || MAX(n[2], n[3]) != encoder->n)
     return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
-                          "one list of keys and one of values are needed, of the same length; "
-                          "strings are not supported");
+                          "one list of keys and one of values are needed, of the same length");
   return ints == (n[0] > 0) ||
          infer_op_error(node, error, INFER_ERROR_SHAPE, "the keys are not of the input's type %s",
                         infer_type_name(type));
@@ -127,6 +127,8 @@ static gboolean
 encode_infer(InferShapeArgs *args, GError **error)
 {
   Encoder encoder;
+  if (infer_labels_concern(args->node))
+    return infer_labels_infer(args, error);
   return data_require(args, 0, error) &&
          infer_op_require_type(args, 0, error, INFER_TYPE_INT64, INFER_TYPE_INT32, INFER_TYPE_INT16,
                                INFER_TYPE_FLOAT, INFER_TYPE_DOUBLE, INFER_TYPE_UNDEFINED) &&
@@ -138,6 +140,8 @@ static gsize
 encode_scratch(const InferShapeArgs *args)
 {
   Encoder encoder;
+  if (infer_labels_concern(args->node))
+    return 0;
   return encoder_params(args->node, args->in[0].type, &encoder, NULL) ? encoder.n * sizeof(Label)
                                                                       : 0;
 }
@@ -204,6 +208,8 @@ encode_eval(const InferEvalArgs *args, GError **error)
   g_autofree Label *own = NULL;
   Label *labels = args->scratch;
   Encoder encoder;
+  if (infer_labels_concern(node))
+    return infer_labels_eval(args, error);
   if (!encoder_params(node, in->type, &encoder, error))
     return FALSE;
   InferArray *out = data_output(args, 0, encoder_type(&encoder, in->type), &in->dims, error);
@@ -225,10 +231,15 @@ encode_eval(const InferEvalArgs *args, GError **error)
 }
 
 static const InferAttrSpec binarize_attrs[] = {{"threshold", 'f', FALSE}, {NULL, 0, FALSE}};
+/* dtype is our own: the type of the values where it is not one of the lists'. */
 static const InferAttrSpec encode_attrs[] = {{"keys_int64s", 'I', FALSE},
                                              {"keys_floats", 'F', FALSE},
                                              {"values_int64s", 'I', FALSE},
                                              {"values_floats", 'F', FALSE},
+                                             {"keys_strings", 'S', FALSE},
+                                             {"values_strings", 'S', FALSE},
+                                             {"default_string", 's', FALSE},
+                                             {"dtype", 'i', FALSE},
                                              {"default_int64", 'i', FALSE},
                                              {"default_float", 'f', FALSE},
                                              {NULL, 0, FALSE}};

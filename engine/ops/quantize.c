@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "half.h"
 #include "ops/check.h"
 #include "ops/data.h"
+#include "packed.h"
+#include "smallfloat.h"
 
 #include <math.h>
 
@@ -8,7 +11,7 @@
 
 enum { IN_X, IN_SCALE, IN_ZERO };
 
-/* What a quantized type can hold; types narrower than a byte and floats would get rows here. */
+/* What a quantized type of integers can hold. */
 static gboolean
 type_range(InferType type, gint64 *least, gint64 *most)
 {
@@ -16,9 +19,15 @@ type_range(InferType type, gint64 *least, gint64 *most)
     InferType type;
     gint64 least, most;
   } ranges[] = {
-      {INFER_TYPE_INT8, G_MININT8, G_MAXINT8},    {INFER_TYPE_UINT8, 0, G_MAXUINT8},
-      {INFER_TYPE_INT16, G_MININT16, G_MAXINT16}, {INFER_TYPE_UINT16, 0, G_MAXUINT16},
+      {INFER_TYPE_INT8, G_MININT8, G_MAXINT8},
+      {INFER_TYPE_UINT8, 0, G_MAXUINT8},
+      {INFER_TYPE_INT16, G_MININT16, G_MAXINT16},
+      {INFER_TYPE_UINT16, 0, G_MAXUINT16},
       {INFER_TYPE_INT32, G_MININT32, G_MAXINT32},
+      {INFER_TYPE_INT4, -8, 7},
+      {INFER_TYPE_UINT4, 0, 15},
+      {INFER_TYPE_INT2, -2, 1},
+      {INFER_TYPE_UINT2, 0, 3},
   };
 
   for (guint i = 0; i < G_N_ELEMENTS(ranges); i++)
@@ -126,34 +135,71 @@ check_pair(const InferShapeArgs *args, GError **error)
 }
 
 static gboolean
-refuse_type(const InferNode *node, const char *what, InferType type, GError **error)
+is_quantized_float(InferType type)
 {
-  return infer_op_error(node, error, INFER_ERROR_UNSUPPORTED,
-                        "%s is %s; supported are int8, uint8, int16, uint16 and int32", what,
-                        infer_type_name(type));
+  return infer_type_is_small_float(type) && infer_type_bits(type) <= 8 &&
+         type != INFER_TYPE_FLOAT8E8M0;
 }
 
 static gboolean
-check_precision(const InferNode *node, GError **error)
+require_quantized(const InferNode *node, const char *what, InferType type, gboolean wide,
+                  GError **error)
 {
-  gint64 precision = infer_node_get_int(node, "precision", 0);
+  gint64 least, most;
 
-  if (precision == 0 || precision == INFER_TYPE_FLOAT)
+  if (is_quantized_float(type) ||
+      (type_range(type, &least, &most) && (wide || type != INFER_TYPE_INT32)))
     return TRUE;
   return infer_op_error(node, error, INFER_ERROR_UNSUPPORTED,
-                        "precision is %" G_GINT64_FORMAT ", supported is 1 (float)", precision);
+                        "%s is %s; supported are integers of up to 16 bits%s, float8 and "
+                        "float4e2m1",
+                        what, infer_type_name(type), wide ? ", int32" : "");
+}
+
+/* Attribute @name as a type to compute in; @fallback where it is absent. */
+static gboolean
+real_type(const InferNode *node, const char *name, InferType fallback, InferType *type,
+          GError **error)
+{
+  gint64 value = infer_node_get_int(node, name, 0);
+
+  *type = value == 0 ? fallback : (InferType)CLAMP(value, 0, INFER_N_TYPES - 1);
+  if (value == 0 && *type == INFER_TYPE_FLOAT8E8M0)
+    *type = INFER_TYPE_FLOAT;
+  if (*type == INFER_TYPE_FLOAT || infer_type_is_half(*type))
+    return TRUE;
+  return infer_op_error(node, error, INFER_ERROR_UNSUPPORTED,
+                        "%s is %" G_GINT64_FORMAT
+                        "; supported are 1 (float), 10 (float16) and 16 (bfloat16)",
+                        name, value);
+}
+
+/* A float as the type that is computed in has it. */
+static inline float
+round_to(InferType type, float value)
+{
+  guint16 half;
+
+  if (type == INFER_TYPE_FLOAT)
+    return value;
+  infer_narrow_floats(type, &value, &half, 1);
+  infer_widen_floats(type, &half, &value, 1);
+  return value;
 }
 
 static gboolean
 quantize_infer(InferShapeArgs *args, GError **error)
 {
-  gint64 want = infer_node_get_int(args->node, "output_dtype", 0), least, most;
-  InferType type = INFER_TYPE_UINT8;
+  gint64 want = infer_node_get_int(args->node, "output_dtype", 0);
+  InferType type = INFER_TYPE_UINT8, precision;
 
-  if (!infer_op_require_type(args, IN_X, error, INFER_TYPE_FLOAT, INFER_TYPE_INT32,
+  if (!infer_op_require_type(args, IN_X, error, INFER_TYPE_FLOAT, INFER_TYPE_FLOAT16,
+                             INFER_TYPE_BFLOAT16, INFER_TYPE_INT32, INFER_TYPE_UNDEFINED) ||
+      !infer_op_require_type(args, IN_SCALE, error, INFER_TYPE_FLOAT, INFER_TYPE_FLOAT16,
+                             INFER_TYPE_BFLOAT16, INFER_TYPE_FLOAT8E8M0, INFER_TYPE_INT32,
                              INFER_TYPE_UNDEFINED) ||
-      !infer_op_require_type(args, IN_SCALE, error, INFER_TYPE_FLOAT, INFER_TYPE_UNDEFINED) ||
-      !check_precision(args->node, error) || !check_pair(args, error))
+      !real_type(args->node, "precision", INFER_TYPE_FLOAT, &precision, error) ||
+      !check_pair(args, error))
     return FALSE;
   if (infer_check_present(args, IN_ZERO))
     type = args->in[IN_ZERO].type;
@@ -163,8 +209,8 @@ quantize_infer(InferShapeArgs *args, GError **error)
     return infer_op_error(args->node, error, INFER_ERROR_ARGUMENT,
                           "output_dtype is %" G_GINT64_FORMAT ", the zero point's type is %s", want,
                           infer_type_name(type));
-  if (type == INFER_TYPE_INT32 || !type_range(type, &least, &most))
-    return refuse_type(args->node, "the output's type", type, error);
+  if (!require_quantized(args->node, "the output's type", type, FALSE, error))
+    return FALSE;
   args->out[0].type = type;
   args->out[0].dims = args->in[IN_X].dims;
   return TRUE;
@@ -186,10 +232,9 @@ read_scales(const InferEvalArgs *args, Scales *scales, GError **error)
 
 /* Halves go to the even number. Not-a-number gives the zero point. */
 static inline gint64
-to_integer(float x, float scale, gint64 zero, gint64 least, gint64 most)
+to_integer(float quotient, gint64 zero, gint64 least, gint64 most)
 {
-  float quotient = rintf(x / scale);
-
+  quotient = rintf(quotient);
   if (!(quotient > -0x1p40f))
     return quotient != quotient ? zero : least;
   if (quotient > 0x1p40f)
@@ -207,28 +252,49 @@ store_integer(InferArray *y, gint64 i, gint64 value)
   case 16:
     ((guint16 *)y->data)[i] = (guint16)value;
     break;
-  default:
+  case 32:
     ((guint32 *)y->data)[i] = (guint32)value;
+    break;
+  default:
+    infer_packed_set(infer_type_bits(y->type), y->data, (gsize)i, (guint)value);
   }
+}
+
+static inline float
+real_at(const InferArray *array, gint64 i)
+{
+  return array->type == INFER_TYPE_FLOAT ? ((const float *)array->data)[i]
+                                         : (float)infer_array_get_double(array, (gsize)i);
 }
 
 static gboolean
 quantize_eval(const InferEvalArgs *args, GError **error)
 {
   const InferArray *x = args->in[IN_X], *zero = data_array(args, IN_ZERO);
-  const float *scale = args->in[IN_SCALE]->data;
+  const InferArray *scale = args->in[IN_SCALE];
+  const gboolean saturate = infer_node_get_int(args->node, "saturate", 1) != 0;
+  InferArray *y = args->out[0];
   gint64 count = infer_array_count(x), least = 0, most = 0;
+  gboolean whole = type_range(y->type, &least, &most);
+  InferType type = scale->type == INFER_TYPE_INT32 ? INFER_TYPE_FLOAT : scale->type;
   Scales scales;
 
-  if (!read_scales(args, &scales, error) || !type_range(args->out[0]->type, &least, &most))
+  if (!read_scales(args, &scales, error) || !real_type(args->node, "precision", type, &type, error))
     return FALSE;
   for (gint64 i = 0; i < count; i++) {
     gint64 at = scale_index(&scales, i);
-    float value = x->type == INFER_TYPE_FLOAT ? ((const float *)x->data)[i]
-                                              : (float)((const gint32 *)x->data)[i];
-    gint64 offset = zero ? infer_array_get_int(zero, (gsize)at) : 0;
+    float quotient =
+        round_to(type, round_to(type, real_at(x, i)) / round_to(type, real_at(scale, at)));
 
-    store_integer(args->out[0], i, to_integer(value, scale[at], offset, least, most));
+    if (whole) {
+      gint64 offset = zero ? infer_array_get_int(zero, (gsize)at) : 0;
+      store_integer(y, i, to_integer(quotient, offset, least, most));
+    } else {
+      float offset = zero ? real_at(zero, at) : 0;
+      store_integer(y, i,
+                    infer_small_float_encode(y->type, (double)(quotient + offset), saturate,
+                                             INFER_ROUND_NEAREST));
+    }
   }
   return TRUE;
 }
@@ -236,21 +302,19 @@ quantize_eval(const InferEvalArgs *args, GError **error)
 static gboolean
 dequantize_infer(InferShapeArgs *args, GError **error)
 {
-  gint64 want = infer_node_get_int(args->node, "output_dtype", 0), least, most;
+  InferType type;
 
-  if (!type_range(args->in[IN_X].type, &least, &most))
-    return refuse_type(args->node, "the input's type", args->in[IN_X].type, error);
-  if (!infer_op_require_type(args, IN_SCALE, error, INFER_TYPE_FLOAT, INFER_TYPE_UNDEFINED) ||
+  if (!require_quantized(args->node, "the input's type", args->in[IN_X].type, TRUE, error) ||
+      !infer_op_require_type(args, IN_SCALE, error, INFER_TYPE_FLOAT, INFER_TYPE_FLOAT16,
+                             INFER_TYPE_BFLOAT16, INFER_TYPE_FLOAT8E8M0, INFER_TYPE_UNDEFINED) ||
+      !real_type(args->node, "output_dtype", args->in[IN_SCALE].type, &type, error) ||
       !check_pair(args, error))
     return FALSE;
   if (infer_check_present(args, IN_ZERO) && args->in[IN_ZERO].type != args->in[IN_X].type)
     return infer_op_error(
         args->node, error, INFER_ERROR_SHAPE, "the zero point is %s, the input %s",
         infer_type_name(args->in[IN_ZERO].type), infer_type_name(args->in[IN_X].type));
-  if (want != 0 && want != INFER_TYPE_FLOAT)
-    return infer_op_error(args->node, error, INFER_ERROR_UNSUPPORTED,
-                          "output_dtype is %" G_GINT64_FORMAT ", supported is 1 (float)", want);
-  args->out[0].type = INFER_TYPE_FLOAT;
+  args->out[0].type = type;
   args->out[0].dims = args->in[IN_X].dims;
   return TRUE;
 }
@@ -259,8 +323,8 @@ static gboolean
 dequantize_eval(const InferEvalArgs *args, GError **error)
 {
   const InferArray *x = args->in[IN_X], *zero = data_array(args, IN_ZERO);
-  const float *scale = args->in[IN_SCALE]->data;
-  float *y = args->out[0]->data;
+  const InferArray *scale = args->in[IN_SCALE];
+  InferArray *y = args->out[0];
   gint64 count = infer_array_count(x);
   Scales scales;
 
@@ -268,9 +332,13 @@ dequantize_eval(const InferEvalArgs *args, GError **error)
     return FALSE;
   for (gint64 i = 0; i < count; i++) {
     gint64 at = scale_index(&scales, i);
-    gint64 offset = zero ? infer_array_get_int(zero, (gsize)at) : 0;
+    double offset = zero ? infer_array_get_double(zero, (gsize)at) : 0;
+    float value = (float)(infer_array_get_double(x, (gsize)i) - offset) * real_at(scale, at);
 
-    y[i] = (float)(infer_array_get_int(x, (gsize)i) - offset) * scale[at];
+    if (y->type == INFER_TYPE_FLOAT)
+      ((float *)y->data)[i] = value;
+    else
+      infer_narrow_floats(y->type, &value, (guint16 *)y->data + i, 1);
   }
   return TRUE;
 }
@@ -301,15 +369,14 @@ dynamic_eval(const InferEvalArgs *args, GError **error)
     most = x[i] > most ? x[i] : most;
   }
   scale = most == least ? 1 : (most - least) / G_MAXUINT8;
-  zero = to_integer(-least, scale, 0, 0, G_MAXUINT8);
+  zero = to_integer(-least / scale, 0, 0, G_MAXUINT8);
   for (gint64 i = 0; i < count; i++)
-    store_integer(args->out[0], i, to_integer(x[i], scale, zero, 0, G_MAXUINT8));
+    store_integer(args->out[0], i, to_integer(x[i] / scale, zero, 0, G_MAXUINT8));
   *(float *)args->out[1]->data = scale;
   store_integer(args->out[2], 0, zero);
   return TRUE;
 }
 
-/* saturate is about float8 only. */
 static const InferAttrSpec quantize_attrs[] = {
     {"axis", 'i', FALSE},      {"block_size", 'i', FALSE}, {"output_dtype", 'i', FALSE},
     {"precision", 'i', FALSE}, {"saturate", 'i', FALSE},   {NULL, 0, FALSE}};

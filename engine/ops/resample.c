@@ -22,7 +22,8 @@ exact_coordinate(const InferResample *r, gint axis, gint64 i)
   case INFER_RESAMPLE_COORD_PYTORCH_HALF_PIXEL:
     return out > 1 ? half_pixel : 0;
   case INFER_RESAMPLE_COORD_ALIGN_CORNERS:
-    return out > 1 ? x * (in - 1) / (out - 1) : 0;
+    /* The resized length is what the scale gives, with its fraction. */
+    return i > 0 ? x * (in - 1) / ((r->by_sizes ? out : in * r->scale[axis]) - 1) : 0;
   case INFER_RESAMPLE_COORD_ASYMMETRIC:
     return x * factor / divisor;
   case INFER_RESAMPLE_COORD_TF_HALF_PIXEL_FOR_NN:

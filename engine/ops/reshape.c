@@ -361,6 +361,10 @@ identity_infer(InferShapeArgs *args, GError **error)
 {
   if (!data_present(args, 0))
     return infer_op_error(args->node, error, INFER_ERROR_SHAPE, "input 0 is missing");
+  if (args->in[0].kind != INFER_KIND_TENSOR) {
+    args->out[0] = args->in[0];
+    return TRUE;
+  }
   if (!data_set(args, 0, args->in[0].type, &args->in[0].dims, error))
     return FALSE;
   data_pass_content(args);
@@ -370,6 +374,10 @@ identity_infer(InferShapeArgs *args, GError **error)
 static gboolean
 identity_eval(const InferEvalArgs *args, GError **error)
 {
+  if (infer_array_get_kind(args->in[0]) != INFER_KIND_TENSOR) {
+    args->out[0] = infer_array_ref((InferArray *)args->in[0]);
+    return TRUE;
+  }
   return copy_all(args, &args->in[0]->dims, error);
 }
 
@@ -395,7 +403,18 @@ VIEW(reshape, "Reshape", 2, 2, reshape_attrs);
 VIEW(flatten, "Flatten", 1, 1, flatten_attrs);
 VIEW(squeeze, "Squeeze", 1, 2, no_attrs);
 VIEW(unsqueeze, "Unsqueeze", 2, 2, no_attrs);
-VIEW(identity, "Identity", 1, 1, no_attrs);
+
+static const InferOp identity = {
+    .name = "Identity",
+    .version = 21,
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .flags = INFER_OP_VIEW | INFER_OP_VALUES,
+    .infer = identity_infer,
+    .eval = identity_eval,
+};
 
 const InferOp *const infer_ops_reshape[] = {&reshape,   &flatten,  &squeeze,
                                             &unsqueeze, &identity, NULL};

@@ -20,7 +20,8 @@ typedef struct {
   const gint64 *counts, *indexes, *pool;
   const double *weights;
   gsize n_counts, n_indexes, n_pool;
-  gint64 width; /* of the output */
+  gint64 width;     /* of the output */
+  gboolean strings; /* the pool is strings; @pool is their numbers, while eval has them */
 } Vectorizer;
 
 /* The pool's part with n-grams of length @n: where it begins, and how many there are. */
@@ -58,9 +59,6 @@ vectorizer_params(const InferNode *node, Vectorizer *v, GError **error)
   memset(v, 0, sizeof *v);
   if (!number_choice(node, "mode", modes, &v->mode, error))
     return FALSE;
-  if (infer_node_has_attr(node, "pool_strings"))
-    return infer_op_error(node, error, INFER_ERROR_UNSUPPORTED,
-                          "pools of strings are not supported; pool_int64s is");
   v->min = infer_node_get_int(node, "min_gram_length", 1);
   v->max = infer_node_get_int(node, "max_gram_length", 1);
   /* No input is that long. */
@@ -68,6 +66,10 @@ vectorizer_params(const InferNode *node, Vectorizer *v, GError **error)
   v->counts = infer_node_get_ints(node, "ngram_counts", &v->n_counts);
   v->indexes = infer_node_get_ints(node, "ngram_indexes", &v->n_indexes);
   v->pool = infer_node_get_ints(node, "pool_int64s", &v->n_pool);
+  if (v->n_pool == 0) {
+    g_auto(GStrv) strings = infer_op_strings(node, "pool_strings", &v->n_pool);
+    v->strings = strings != NULL;
+  }
   v->weights = infer_node_get_floats(node, "weights", &n_weights);
   if (v->min < 1 || v->max < v->min || v->skip < 0)
     return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
@@ -76,7 +78,7 @@ vectorizer_params(const InferNode *node, Vectorizer *v, GError **error)
                           v->min, v->max, v->skip);
   if (!pool_good(v) || (n_weights > 0 && n_weights != v->n_indexes))
     return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
-                          "ngram_counts, ngram_indexes, pool_int64s and weights do not fit");
+                          "ngram_counts, ngram_indexes, the pool and weights do not fit");
   for (gsize i = 0; i < v->n_indexes; i++) {
     if (v->indexes[i] < 0 || v->indexes[i] >= G_MAXINT32)
       return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
@@ -107,7 +109,9 @@ vectorizer_infer(InferShapeArgs *args, GError **error)
 {
   Vectorizer v;
   InferDims dims;
-  return number_require_index(args, 0, error) && vectorizer_params(args->node, &v, error) &&
+  return vectorizer_params(args->node, &v, error) &&
+         (v.strings ? infer_op_require_type(args, 0, error, INFER_TYPE_STRING, INFER_TYPE_UNDEFINED)
+                    : number_require_index(args, 0, error)) &&
          vectorizer_dims(args->node, &args->in[0].dims, &v, &dims, error) &&
          data_set(args, 0, INFER_TYPE_FLOAT, &dims, error);
 }
@@ -205,6 +209,28 @@ count_grams(const Vectorizer *v, const InferArray *in, gint64 length, gint64 row
   }
 }
 
+/* Strings as numbers: of the pool, where its strings come first; -1 for others. */
+static InferArray *
+number_strings(const InferNode *node, const InferArray *in, gint64 *pool, GError **error)
+{
+  gsize n;
+  g_auto(GStrv) strings = infer_op_strings(node, "pool_strings", &n);
+  g_autoptr(GHashTable) numbers = g_hash_table_new(g_str_hash, g_str_equal);
+  InferArray *array = infer_array_new(INFER_TYPE_INT64, &in->dims, error);
+
+  for (gsize i = 0; i < n; i++) {
+    if (!g_hash_table_contains(numbers, strings[i]))
+      g_hash_table_insert(numbers, strings[i], GSIZE_TO_POINTER(i + 1));
+    pool[i] = (gint64)GPOINTER_TO_SIZE(g_hash_table_lookup(numbers, strings[i]));
+  }
+  for (gint64 i = 0; array && i < infer_array_count(in); i++) {
+    gsize number =
+        GPOINTER_TO_SIZE(g_hash_table_lookup(numbers, infer_array_get_string(in, (gsize)i)));
+    ((gint64 *)array->data)[i] = number ? (gint64)number : -1;
+  }
+  return array;
+}
+
 static gboolean
 vectorizer_eval(const InferEvalArgs *args, GError **error)
 {
@@ -219,12 +245,18 @@ vectorizer_eval(const InferEvalArgs *args, GError **error)
   InferArray *out = data_output(args, 0, INFER_TYPE_FLOAT, &dims, error);
   if (!out)
     return FALSE;
+  g_autofree gint64 *pool = v.strings ? g_new(gint64, v.n_pool) : NULL;
+  g_autoptr(InferArray) numbers = v.strings ? number_strings(args->node, in, pool, error) : NULL;
+  if (v.strings && !numbers)
+    return FALSE;
+  if (v.strings)
+    v.pool = pool;
   if (!order && !(order = own = g_try_new(gint64, v.n_indexes)))
     return infer_op_error(args->node, error, INFER_ERROR_MEMORY, "no memory to sort the pool");
   gint64 length = in->dims.d[in->dims.n - 1], rows = in->dims.n == 2 ? in->dims.d[0] : 1;
   float *counts = out->data;
   memset(counts, 0, out->size);
-  count_grams(&v, in, length, rows, order, counts);
+  count_grams(&v, numbers ? numbers : in, length, rows, order, counts);
   if (v.mode == MODE_TF)
     return TRUE;
   for (gint64 row = 0; row < rows; row++, counts += v.width) {

@@ -161,7 +161,7 @@ unary_infer(InferShapeArgs *args, GError **error)
 
   if (!check_attrs(args->node, error))
     return FALSE;
-  if (!kernel_of(args->node, type))
+  if (!kernel_of(args->node, infer_op_eval_type(args, 0)))
     return infer_op_error(args->node, error, INFER_ERROR_UNSUPPORTED,
                           "input 0 is of type %s, which is not supported", infer_type_name(type));
   args->out[0].type = unary->gives_bool ? INFER_TYPE_BOOL : type;

@@ -73,12 +73,13 @@ unique_infer(InferShapeArgs *args, GError **error)
   InferDims dims = INFER_DIMS(INFER_DIM_UNKNOWN);
   gint64 n = in->n >= 0 ? data_product(in, 0, in->n) : INFER_DIM_UNKNOWN;
   guint sorted = (guint)infer_node_get_int(args->node, "sorted", 1);
-  if (!data_require(args, 0, error) ||
-      !infer_op_require_type(args, 0, error, INFER_TYPE_FLOAT, INFER_TYPE_DOUBLE,
-                             INFER_TYPE_FLOAT16, INFER_TYPE_BFLOAT16, INFER_TYPE_INT8,
-                             INFER_TYPE_INT16, INFER_TYPE_INT32, INFER_TYPE_INT64, INFER_TYPE_UINT8,
-                             INFER_TYPE_UINT16, INFER_TYPE_UINT32, INFER_TYPE_UINT64,
-                             INFER_TYPE_BOOL, INFER_TYPE_UNDEFINED))
+  if (args->in[0].type != INFER_TYPE_STRING &&
+      (!data_require(args, 0, error) ||
+       !infer_op_require_type(args, 0, error, INFER_TYPE_FLOAT, INFER_TYPE_DOUBLE,
+                              INFER_TYPE_FLOAT16, INFER_TYPE_BFLOAT16, INFER_TYPE_INT8,
+                              INFER_TYPE_INT16, INFER_TYPE_INT32, INFER_TYPE_INT64,
+                              INFER_TYPE_UINT8, INFER_TYPE_UINT16, INFER_TYPE_UINT32,
+                              INFER_TYPE_UINT64, INFER_TYPE_BOOL, INFER_TYPE_UNDEFINED)))
     return FALSE;
   if (sorted > 1)
     return infer_op_error(args->node, error, INFER_ERROR_ARGUMENT, "sorted must be 0 or 1");
@@ -153,7 +154,7 @@ write_outputs(const InferEvalArgs *args, const Slices *s, const Group *groups, g
 }
 
 static gboolean
-unique_eval(const InferEvalArgs *args, GError **error)
+unique_numbers(const InferEvalArgs *args, GError **error)
 {
   Slices s;
   if (!slices_of(args->node, args->in[0], &s, error))
@@ -177,6 +178,71 @@ unique_eval(const InferEvalArgs *args, GError **error)
         groups[group_of[i]].number = next++;
   }
   return write_outputs(args, &s, groups, n, group_of, error);
+}
+
+static gint
+compare_strings(gconstpointer a, gconstpointer b)
+{
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Numbers of strings in the order of their bytes, which in UTF-8 is that of the characters. */
+static InferArray *
+rank_strings(const InferArray *in, GPtrArray *strings, GError **error)
+{
+  g_autoptr(GHashTable) ranks = g_hash_table_new(g_str_hash, g_str_equal);
+  InferArray *array = infer_array_new(INFER_TYPE_UINT64, &in->dims, error);
+
+  for (gint64 i = 0; i < infer_array_count(in); i++) {
+    const char *string = infer_array_get_string(in, (gsize)i);
+    if (g_hash_table_add(ranks, (gpointer)string))
+      g_ptr_array_add(strings, (gpointer)string);
+  }
+  g_ptr_array_sort(strings, compare_strings);
+  for (guint i = 0; i < strings->len; i++)
+    g_hash_table_insert(ranks, strings->pdata[i], GUINT_TO_POINTER(i));
+  for (gint64 i = 0; array && i < infer_array_count(in); i++)
+    ((guint64 *)array->data)[i] =
+        GPOINTER_TO_UINT(g_hash_table_lookup(ranks, infer_array_get_string(in, (gsize)i)));
+  return array;
+}
+
+static gboolean
+unique_strings(const InferEvalArgs *args, GError **error)
+{
+  g_autoptr(GPtrArray) strings = g_ptr_array_new();
+  g_autoptr(InferArray) ranks = rank_strings(args->in[0], strings, error);
+  g_autoptr(InferArray) found = NULL;
+  const InferArray *in[1] = {ranks};
+  InferArray *out[4] = {NULL};
+  InferEvalArgs numbers = *args;
+
+  for (guint i = 1; i < args->n_out; i++)
+    out[i] = args->out[i];
+  numbers.in = in;
+  numbers.out = out;
+  if (!ranks || !unique_numbers(&numbers, error)) {
+    for (guint i = 0; i < args->n_out; i++)
+      if (out[i] && out[i] != args->out[i])
+        infer_array_unref(out[i]);
+    return FALSE;
+  }
+  found = out[0];
+  for (guint i = 1; i < args->n_out; i++)
+    args->out[i] = out[i];
+  if (!data_output(args, 0, INFER_TYPE_STRING, &found->dims, error))
+    return FALSE;
+  for (gint64 i = 0; i < infer_array_count(found); i++)
+    infer_array_set_string(args->out[0], (gsize)i,
+                           strings->pdata[((const guint64 *)found->data)[i]]);
+  return TRUE;
+}
+
+static gboolean
+unique_eval(const InferEvalArgs *args, GError **error)
+{
+  return args->in[0]->type == INFER_TYPE_STRING ? unique_strings(args, error)
+                                                : unique_numbers(args, error);
 }
 
 static const InferAttrSpec unique_attrs[] = {

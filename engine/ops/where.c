@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ops/broadcast.h"
+#include "ops/data.h"
 
 static InferElement
 where_element(const InferNode *node, const InferElement *in, guint n_in)
@@ -19,9 +20,8 @@ where_infer(InferShapeArgs *args, GError **error)
 
   if (!infer_op_require_type(args, 0, error, INFER_TYPE_BOOL, INFER_TYPE_UNDEFINED))
     return FALSE;
-  if (infer_type_bits(type) < 8)
-    return infer_op_error(args->node, error, INFER_ERROR_UNSUPPORTED,
-                          "input 1 is of type %s, which is not supported", infer_type_name(type));
+  if (!data_require(args, 1, error))
+    return FALSE;
   if (args->in[2].type != type)
     return infer_op_error(args->node, error, INFER_ERROR_SHAPE, "input 2 is %s, input 1 is %s",
                           infer_type_name(args->in[2].type), infer_type_name(type));

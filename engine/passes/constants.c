@@ -14,9 +14,11 @@ foldable(const InferNode *node)
   for (guint i = 0; i < node->n_inputs; i++)
     if (node->inputs[i] && !node->inputs[i]->value)
       return FALSE;
+  if (node->n_graphs > 0)
+    return FALSE; /* what is in it is folded; numbers may be drawn there at each run */
   for (guint i = 0; i < node->n_outputs; i++) {
     const InferTensor *out = node->outputs[i];
-    if (out->is_output || out->type == INFER_TYPE_STRING)
+    if (out->is_output || out->type == INFER_TYPE_STRING || out->kind != INFER_KIND_TENSOR)
       return FALSE;
     if (infer_dims_is_constant(&out->dims) &&
         infer_type_size(out->type, infer_dims_count(&out->dims)) > MAX_FOLDED_SIZE)

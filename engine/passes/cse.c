@@ -98,7 +98,7 @@ infer_pass_cse(InferNetwork *network, GError **error)
     InferNode *node = infer_network_get_node(network, i), *first;
     char *key;
 
-    if (is_random(node) || !is_read(uses, node))
+    if (is_random(node) || node->n_graphs > 0 || !is_read(uses, node))
       continue;
     key = node_key(node);
     first = g_hash_table_lookup(seen, key);

@@ -11,8 +11,10 @@
 static gboolean
 can_anchor(const InferNode *node)
 {
-  static const char *const anchors[] = {"Conv",        "ConvTranspose", "Gemm", "MatMul",
-                                        "AveragePool", "MaxPool",       NULL};
+  static const char *const anchors[] = {
+      "Conv",    "ConvTranspose",     "Gemm",          "MatMul",     "AveragePool",
+      "MaxPool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "Resize",
+      NULL};
 
   return g_strv_contains(anchors, node->op->name);
 }

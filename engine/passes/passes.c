@@ -11,6 +11,7 @@ static const struct {
   const char *name;
   InferPassFunc run;
 } passes[] = {
+    {"control", infer_pass_control},
     {"constants", infer_pass_constants},
     {"shapes", infer_pass_shapes},
     {"views", infer_pass_views},
@@ -49,6 +50,25 @@ run_round(InferNetwork *network, GCancellable *cancellable, GError **error)
   return changes;
 }
 
+/* Sub-networks last: constants have come into them from around by then. */
+static gboolean
+run_inside(InferNetwork *network, GCancellable *cancellable, GError **error)
+{
+  gboolean any = FALSE;
+
+  for (guint i = 0; i < infer_network_get_n_nodes(network); i++) {
+    InferNode *node = infer_network_get_node(network, i);
+    for (guint k = 0; k < node->n_graphs; k++) {
+      any = TRUE;
+      if (!infer_passes_run(node->graphs[k], cancellable, error)) {
+        g_prefix_error(error, "node '%s' (%s): ", node->name, node->op->name);
+        return FALSE;
+      }
+    }
+  }
+  return !any || (infer_network_infer(network, error) && infer_network_validate(network, error));
+}
+
 gboolean
 infer_passes_run(InferNetwork *network, GCancellable *cancellable, GError **error)
 {
@@ -56,10 +76,12 @@ infer_passes_run(InferNetwork *network, GCancellable *cancellable, GError **erro
     return FALSE;
   for (guint round = 0; round < MAX_ROUNDS; round++) {
     gint changes = run_round(network, cancellable, error);
-    if (changes <= 0)
-      return changes == 0;
+    if (changes < 0)
+      return FALSE;
+    if (changes == 0)
+      break;
   }
-  return TRUE;
+  return run_inside(network, cancellable, error);
 }
 
 gint64

@@ -11,6 +11,7 @@ G_BEGIN_DECLS
  */
 typedef gint (*InferPassFunc)(InferNetwork *network, GError **error);
 
+gint infer_pass_control(InferNetwork *network, GError **error);
 gint infer_pass_constants(InferNetwork *network, GError **error);
 gint infer_pass_shapes(InferNetwork *network, GError **error);
 gint infer_pass_views(InferNetwork *network, GError **error);

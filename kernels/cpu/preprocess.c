@@ -521,6 +521,12 @@ infer_preprocess_frames(const InferRowOps *ops, const InferFrame *frames, guint 
 
       if (!infer_frame_validate(frame, error))
         return FALSE;
+      if (frame->memory != INFER_FRAME_HOST) {
+        g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
+                    "frame: the CPU cannot read memory of kind %d; give it memory of the host",
+                    (gint)frame->memory);
+        return FALSE;
+      }
       jobs[i].frame = frame;
       jobs[i].image = first + i;
       jobs[i].geometry = cache_find(cache, frame, pre, target, error);

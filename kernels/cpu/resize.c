@@ -35,6 +35,14 @@ numbers(const InferNode *node, guint index)
   return value != NULL && infer_array_count(value) > 0 ? value : NULL;
 }
 
+/* Whether sizes are given, as numbers or computed, and no scales: then the dimensions say all. */
+static gboolean
+has_sizes(const InferNode *node)
+{
+  const InferTensor *scales = input_at(node, 2), *sizes = input_at(node, 3);
+  return sizes != NULL && (scales == NULL || infer_dims_count(&scales->dims) == 0);
+}
+
 static gboolean
 has_known_mode(const InferNode *node)
 {
@@ -61,13 +69,13 @@ supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferL
   if (step->n_nodes != 1 || x->type != INFER_TYPE_FLOAT || x->value != NULL || rank < 3 ||
       rank > 4 || input < 0 || !has_known_mode(node))
     return FALSE;
-  const InferArray *scales = numbers(node, 2), *sizes = numbers(node, 3);
-  const InferArray *given = scales != NULL ? scales : sizes;
-  if (given == NULL || infer_array_count(given) != rank)
+  const InferArray *scales = numbers(node, 2);
+  const InferDims *out = &node->outputs[0]->dims;
+  if (scales != NULL ? infer_array_count(scales) != rank : !has_sizes(node) || out->n != rank)
     return FALSE;
   for (gint i = 0; i < 2; i++)
     if (scales != NULL ? infer_array_get_double(scales, i) != 1.0
-                       : infer_array_get_int(sizes, i) != x->dims.d[i])
+                       : out->d[i] != x->dims.d[i] || out->d[i] == INFER_DIM_UNKNOWN)
       return FALSE;
   inputs[input] = INFER_LAYOUT_CHANNELS_LAST;
   outputs[0] = INFER_LAYOUT_CHANNELS_LAST;
@@ -75,12 +83,12 @@ supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferL
 }
 
 static double
-source_position(const char *mode, gint64 at, double scale, gint64 in, gint64 out)
+source_position(const char *mode, gint64 at, double scale, gint64 in, gint64 out, double length)
 {
   if (g_str_equal(mode, "asymmetric"))
     return at / scale;
   if (g_str_equal(mode, "align_corners"))
-    return out > 1 ? (double)at * (double)(in - 1) / (double)(out - 1) : 0.0;
+    return at > 0 ? (double)at * (double)(in - 1) / (length - 1) : 0.0;
   if (g_str_equal(mode, "pytorch_half_pixel") && out == 1)
     return 0.0;
   return (at + 0.5) / scale - 0.5;
@@ -99,12 +107,15 @@ nearest(const char *mode, double x)
 static Tap *
 make_taps(const InferNode *node, gboolean linear, double scale, gint64 in, gint64 out)
 {
+  /* The length that positions refer to: a scale may give one with a fraction. */
+  double length = numbers(node, 2) != NULL ? (double)in * scale : (double)out;
   const char *coordinates =
       infer_node_get_string(node, "coordinate_transformation_mode", "half_pixel");
   const char *rounding = infer_node_get_string(node, "nearest_mode", "round_prefer_floor");
   Tap *taps = g_new0(Tap, MAX(out, 1));
   for (gint64 i = 0; i < out; i++) {
-    double x = CLAMP(source_position(coordinates, i, scale, in, out), -2.0, (double)in + 1.0);
+    double x = source_position(coordinates, i, scale, in, out, length);
+    x = CLAMP(x, -2.0, (double)in + 1.0);
     gint64 first = linear ? (gint64)floor(x) : nearest(rounding, x);
     taps[i].weight = linear ? (float)(x - (double)first) : 0.0f;
     taps[i].first = CLAMP(first, 0, in - 1);

@@ -25,11 +25,14 @@ struct _InferCudaDevice {
   guint n_multiprocessors;
   gsize l2_size;
   gsize shared_per_block; /* with opt-in */
-  CUmodule fixed;         /* kernels compiled with the library */
   /*< private >*/
+  gboolean borrowed; /* the context is another's */
   struct _InferCudaCompiler *compiler;
-  gpointer cudnn, cublaslt; /* handles for preparing; under the lock */
-  GMutex lock;
+  CUmodule *fixed;   /* kernels compiled with the library */
+  GPtrArray *cudnn;  /* handles for preparing that nobody uses */
+  gpointer cublaslt; /* likewise; any thread may use it */
+  CUstream loading;  /* of copies at once */
+  GMutex lock;       /* of all of these */
 };
 
 /** What a stream is to those who enqueue on it. */
@@ -43,6 +46,18 @@ infer_cuda_device(InferDevice *device)
 {
   return (InferCudaDevice *)device;
 }
+
+/**
+ * infer_cuda_open_context:
+ * @context: a context that lives longer than the device
+ * @error: return location
+ *
+ * Opens the device of a context that another part of the process has made, so that both see each
+ * other's memory. Closed by InferBackend.close(), which leaves @context as it is.
+ *
+ * Returns: (nullable): the device
+ */
+INFER_API InferDevice *infer_cuda_open_context(CUcontext context, GError **error);
 
 /** infer_cuda_queue: where work of @stream goes; its device's context is current meanwhile. */
 const InferCudaQueue *infer_cuda_queue(InferStream *stream);

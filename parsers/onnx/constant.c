@@ -119,12 +119,28 @@ identity(OnnxImport *im, OnnxCall *call, GError **error)
 
 /* --- optionals --- */
 
+/* Whether the engine alone knows if there is a value. */
+static gboolean
+is_open(const OnnxValue *value)
+{
+  return value && value->kind == ONNX_TENSOR && (value->tensor->kind & INFER_KIND_OPTIONAL);
+}
+
 static gboolean
 optional(OnnxImport *im, OnnxCall *call, GError **error)
 {
   OnnxValue *value = call->values->len ? call->values->pdata[0] : NULL;
+  const InferOnnx__Attr *attr = onnx_attr(call, "type");
+  OnnxSpec spec;
 
-  call->out[0] = value ? value : onnx_value(im, ONNX_NOTHING, NULL);
+  if (!value) {
+    value = onnx_value(im, ONNX_NOTHING, NULL);
+    if (attr && onnx_spec_of_type(attr->tp, &spec)) {
+      value->type = spec.type;
+      value->sequence = spec.kind == INFER_KIND_SEQUENCE;
+    }
+  }
+  call->out[0] = value;
   call->done = TRUE;
   return TRUE;
 }
@@ -135,7 +151,8 @@ optional_has_element(OnnxImport *im, OnnxCall *call, GError **error)
   OnnxValue *value = call->values->len ? call->values->pdata[0] : NULL;
   double has = value && value->kind != ONNX_NOTHING ? 1 : 0;
 
-  return onnx_out(im, call, 0, onnx_const_scalar(im, call, NULL, INFER_TYPE_BOOL, has));
+  return is_open(value) ||
+         onnx_out(im, call, 0, onnx_const_scalar(im, call, NULL, INFER_TYPE_BOOL, has));
 }
 
 static gboolean
@@ -145,6 +162,9 @@ optional_get_element(OnnxImport *im, OnnxCall *call, GError **error)
 
   if (!value || value->kind == ONNX_NOTHING) {
     return onnx_error(error, INFER_ERROR_MODEL, "the optional has no value");
+  }
+  if (is_open(value)) {
+    return TRUE;
   }
   call->out[0] = value;
   call->done = TRUE;

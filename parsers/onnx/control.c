@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "import.h"
 
-/* Branches and loops, written out where what they depend on is a constant. */
+/* Branches and loops, written out where what they depend on is a constant; the engine runs others.
+ */
 
 #define MAX_UNROLL 1024
+#define MAX_UNROLLED_NODES 65536
 
 static gboolean
 take_outputs(OnnxCall *call, GPtrArray *values, GError **error)
@@ -38,10 +40,11 @@ emit_if(OnnxImport *im, OnnxCall *call, GError **error)
 {
   gint64 condition = 0;
 
-  if (call->values->len != 1 || !known_number(call->values->pdata[0], &condition)) {
-    return onnx_error(error, INFER_ERROR_UNSUPPORTED,
-                      "the condition is not a constant; only branches that are chosen when the "
-                      "model is parsed are supported");
+  if (call->values->len != 1) {
+    return onnx_error(error, INFER_ERROR_MODEL, "it has to have one input");
+  }
+  if (!known_number(call->values->pdata[0], &condition)) {
+    return onnx_run_if(im, call, error);
   }
   const char *name = condition ? "then_branch" : "else_branch";
   const InferOnnx__Graph *graph = onnx_attr_graph(call, name, error);
@@ -124,9 +127,7 @@ iterate(OnnxImport *im, const OnnxCall *call, Loop *loop, gint64 number, GError 
     return FALSE;
   }
   if (!known_number(outputs->pdata[0], &condition)) {
-    return onnx_error(error, INFER_ERROR_UNSUPPORTED,
-                      "whether the loop goes on depends on data; only loops of a constant length "
-                      "are supported");
+    return onnx_error(error, INFER_ERROR_UNSUPPORTED, "whether the loop goes on depends on data");
   }
   loop->going = condition != 0;
   for (guint i = 0; i < loop->n_carried; i++) {
@@ -168,44 +169,73 @@ run_loop(OnnxImport *im, OnnxCall *call, Loop *loop, gint64 trips, GError **erro
   return take_outputs(call, values, error);
 }
 
+/* Writes the loop out. Returns: FALSE, maybe with an error, where that cannot be. */
 static gboolean
-emit_loop(OnnxImport *im, OnnxCall *call, GError **error)
+unroll_loop(OnnxImport *im, OnnxCall *call, Loop *loop, gint64 trips, GError **error)
 {
-  Loop loop = {.body = onnx_attr_graph(call, "body", error), .going = TRUE};
-  gint64 trips = G_MAXINT64, condition = 1;
+  loop->carried = g_ptr_array_new();
+  for (guint i = 0; i < loop->n_carried; i++) {
+    OnnxValue *value = call->values->pdata[i + 2];
+    g_ptr_array_add(loop->carried, value ? value : onnx_value(im, ONNX_NOTHING, NULL));
+  }
+  loop->scans = g_new0(GPtrArray *, loop->n_scans + 1);
+  for (guint i = 0; i < loop->n_scans; i++) {
+    loop->scans[i] = g_ptr_array_new();
+  }
+  gboolean good = run_loop(im, call, loop, trips, error);
+  for (guint i = 0; i < loop->n_scans; i++) {
+    g_ptr_array_unref(loop->scans[i]);
+  }
+  g_free(loop->scans);
+  g_ptr_array_unref(loop->carried);
+  return good;
+}
+
+/* How often the loop runs at most; FALSE where that is known only when it runs. */
+static gboolean
+known_head(const OnnxCall *call, gint64 *trips, gint64 *condition)
+{
   const OnnxValue *const *in = (const OnnxValue *const *)call->values->pdata;
   guint n = call->values->len;
 
+  *trips = G_MAXINT64;
+  *condition = 1;
+  return (n < 1 || !in[0] || in[0]->kind == ONNX_NOTHING || known_number(in[0], trips)) &&
+         (n < 2 || !in[1] || in[1]->kind == ONNX_NOTHING || known_number(in[1], condition));
+}
+
+static gboolean
+emit_loop(OnnxImport *im, OnnxCall *call, GError **error)
+{
+  Loop loop = {.body = onnx_attr_graph(call, "body", error)};
+  gint64 trips = 0, condition = 0;
+  guint n = call->values->len, problems = im->problems->len, n_nodes = im->n_nodes;
+
   if (!loop.body) {
     return FALSE;
-  }
-  if ((n > 0 && in[0] && in[0]->kind != ONNX_NOTHING && !known_number(in[0], &trips)) ||
-      (n > 1 && in[1] && in[1]->kind != ONNX_NOTHING && !known_number(in[1], &condition))) {
-    return onnx_error(error, INFER_ERROR_UNSUPPORTED,
-                      "the number of iterations or the first condition is not a constant");
   }
   loop.n_carried = n > 2 ? n - 2 : 0;
   if (loop.body->n_output < loop.n_carried + 1) {
     return onnx_error(error, INFER_ERROR_MODEL, "the body has too few outputs");
   }
+  if (!known_head(call, &trips, &condition)) {
+    return onnx_run_loop(im, call, error);
+  }
   loop.n_scans = (guint)loop.body->n_output - 1 - loop.n_carried;
   loop.going = condition != 0;
-  loop.carried = g_ptr_array_new();
-  for (guint i = 0; i < loop.n_carried; i++) {
-    OnnxValue *value = call->values->pdata[i + 2];
-    g_ptr_array_add(loop.carried, value ? value : onnx_value(im, ONNX_NOTHING, NULL));
+  g_autoptr(GError) trouble = NULL;
+  gint64 least = MIN(trips, MAX_UNROLL);
+  if ((trips <= MAX_UNROLL || trips == G_MAXINT64) &&
+      least * (gint64)(loop.body->n_node + 1) <= MAX_UNROLLED_NODES &&
+      unroll_loop(im, call, &loop, trips, &trouble)) {
+    return TRUE;
   }
-  loop.scans = g_new0(GPtrArray *, loop.n_scans + 1);
-  for (guint i = 0; i < loop.n_scans; i++) {
-    loop.scans[i] = g_ptr_array_new();
+  onnx_forget(im, problems);
+  im->n_nodes = n_nodes;
+  for (guint i = 0; i < call->n_outputs; i++) {
+    call->out[i] = NULL;
   }
-  gboolean good = run_loop(im, call, &loop, trips, error);
-  for (guint i = 0; i < loop.n_scans; i++) {
-    g_ptr_array_unref(loop.scans[i]);
-  }
-  g_free(loop.scans);
-  g_ptr_array_unref(loop.carried);
-  return good;
+  return onnx_run_loop(im, call, error);
 }
 
 /* --- Scan --- */
@@ -253,16 +283,11 @@ scan_length(const OnnxCall *call, Scan *scan, GError **error)
     scan->in_axes[i] += scan->in_axes[i] < 0 ? tensor->dims.n : 0;
     gint64 axis = scan->in_axes[i];
     gint64 size = axis >= 0 && axis < tensor->dims.n ? tensor->dims.d[axis] : -1;
-    if (size < 0 || (i > 0 && size != scan->length)) {
-      return onnx_error(error, INFER_ERROR_UNSUPPORTED,
-                        "the length of scan input %u is not a constant or not that of the others",
-                        i);
+    if (size >= 0 && i > 0 && scan->length >= 0 && size != scan->length) {
+      return onnx_error(error, INFER_ERROR_MODEL,
+                        "the length of scan input %u is not that of the others", i);
     }
-    scan->length = size;
-  }
-  if (scan->length > MAX_UNROLL) {
-    return onnx_error(error, INFER_ERROR_UNSUPPORTED,
-                      "the scan runs more than %d times, which cannot be written out", MAX_UNROLL);
+    scan->length = size < 0 || (i > 0 && scan->length < 0) ? -1 : size;
   }
   return TRUE;
 }
@@ -407,7 +432,18 @@ plan_scan(OnnxImport *im, OnnxCall *call, Scan *scan, GError **error)
                     scan->n_inputs, &scan->in_axes, &scan->in_back, error) &&
          read_lists(call, "scan_output_axes", "scan_output_directions", scan->n_outputs,
                     &scan->out_axes, &scan->out_back, error) &&
-         scan_length(call, scan, error);
+         scan_length(call, scan, error) &&
+         (!scan->batched || (scan->length >= 0 && scan->length <= MAX_UNROLL) ||
+          onnx_error(error, INFER_ERROR_UNSUPPORTED,
+                     "a scan of opset 8 has to have a constant length of at most %d", MAX_UNROLL));
+}
+
+/* A scan of opset 8 has to be: it is not what the engine's is. */
+static gboolean
+can_unroll(const Scan *scan)
+{
+  return scan->batched || (scan->length > 0 && scan->length <= MAX_UNROLL &&
+                           scan->length * (gint64)(scan->body->n_node + 1) <= MAX_UNROLLED_NODES);
 }
 
 static gboolean
@@ -425,7 +461,8 @@ emit_scan(OnnxImport *im, OnnxCall *call, GError **error)
     for (guint i = 0; i < scan.n_states; i++) {
       g_ptr_array_add(scan.states, call->values->pdata[i]);
     }
-    good = run_scan(im, call, &scan, collected, error);
+    good = can_unroll(&scan) ? run_scan(im, call, &scan, collected, error)
+                             : onnx_run_scan(im, call, error);
     for (guint i = 0; i < scan.n_outputs; i++) {
       g_ptr_array_unref(collected[i]);
     }

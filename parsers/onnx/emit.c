@@ -75,6 +75,7 @@ is_left(const char *op)
                                      "GRU",
                                      "RNN",
                                      "Attention",
+                                     "LinearAttention",
                                      "GridSample",
                                      "RoiAlign",
                                      "MaxRoiPool",

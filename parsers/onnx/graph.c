@@ -237,6 +237,8 @@ onnx_import_nodes(OnnxImport *im, OnnxScope *scope, InferOnnx__Node **nodes, gsi
   if (!onnx_count(im, n + 1, error)) {
     return FALSE;
   }
+  scope->nodes = nodes;
+  scope->n_nodes = n;
   gboolean good = index_producers(&order, scope, error);
   g_autofree guint8 *states = order.states = g_new0(guint8, n + 1);
   g_autoptr(GPtrArray) stack = order.stack = g_ptr_array_new_with_free_func(visit_free);
@@ -336,6 +338,10 @@ onnx_inline(OnnxImport *im, const OnnxCall *call, const InferOnnx__Graph *graph,
     if (!value) {
       g_autofree char *name = onnx_valid(wanted->pdata[i]);
       onnx_error(error, INFER_ERROR_MODEL, "the subgraph's output '%s' is never computed", name);
+      return NULL;
+    }
+    value = onnx_local(im, value, error);
+    if (!value) {
       return NULL;
     }
     g_ptr_array_add(outputs, value);

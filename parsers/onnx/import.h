@@ -10,6 +10,7 @@ typedef struct _OnnxImport OnnxImport;
 typedef struct _OnnxScope OnnxScope;
 typedef struct _OnnxCall OnnxCall;
 typedef struct _OnnxValue OnnxValue;
+typedef struct _OnnxBody OnnxBody;
 
 typedef enum { ONNX_FAILED, ONNX_MISSING, ONNX_TENSOR, ONNX_SEQUENCE, ONNX_NOTHING } OnnxKind;
 
@@ -19,13 +20,44 @@ typedef enum { ONNX_FAILED, ONNX_MISSING, ONNX_TENSOR, ONNX_SEQUENCE, ONNX_NOTHI
  *   not be had, or an output that an operator of ours does not have
  * @tensor: (nullable): the tensor
  * @items: (nullable): of OnnxValue, the elements of a sequence
+ * @type: element type of a sequence, or of what an optional without a value could hold
+ * @sequence: an optional without a value could hold a sequence
  *
- * Sequences and optionals are there at parse time only: the engine sees their tensors.
+ * Sequences and optionals are kept here as lists while what is done with them is known, so that
+ * the engine sees tensors alone; onnx_tensor_of() makes values of the engine where it is not.
  */
 struct _OnnxValue {
   OnnxKind kind;
   InferTensor *tensor;
   GPtrArray *items;
+  InferType type;
+  gboolean sequence;
+};
+
+/**
+ * OnnxSpec: what an input of a sub-network is.
+ */
+typedef struct {
+  InferKind kind;
+  InferType type;
+  InferDims dims;
+  InferDims item_dims;
+} OnnxSpec;
+
+/**
+ * OnnxBody: a subgraph on its way to being a sub-network of the engine.
+ * @parent: (nullable): the one around it
+ * @network: what is made
+ * @captures: of InferTensor of the network around, what it reads of that: its last inputs
+ * @twins: InferTensor of any network around -> of this one
+ * @outputs: of OnnxValue
+ */
+struct _OnnxBody {
+  OnnxBody *parent;
+  InferNetwork *network;
+  GPtrArray *captures;
+  GHashTable *twins;
+  GPtrArray *outputs;
 };
 
 /**
@@ -36,6 +68,7 @@ struct _OnnxValue {
  * @attrs: (nullable): name -> InferOnnx__Attr that a function was called with
  * @prefix: goes before the names of nodes
  * @depth: how many graphs are around it
+ * @nodes: the graph's nodes, while they are imported
  */
 struct _OnnxScope {
   const OnnxScope *parent;
@@ -44,6 +77,8 @@ struct _OnnxScope {
   GHashTable *attrs;
   char *prefix;
   guint depth;
+  InferOnnx__Node **nodes;
+  gsize n_nodes;
 };
 
 /**
@@ -92,10 +127,12 @@ typedef struct {
 
 struct _OnnxImport {
   OnnxModel *model;
-  InferNetwork *network;
+  InferNetwork *network; /* what nodes are added to */
+  OnnxBody *body;        /* (nullable): the subgraph that it is of */
   const InferParseOptions *options;
   GPtrArray *arena;    /* OnnxValue */
   GPtrArray *problems; /* char *, one a node */
+  GPtrArray *culprits; /* InferOnnx__Node, the nodes of @problems */
   gint problem_code;   /* InferError of the first */
   gsize folded;        /* bytes of constants that were computed here */
   guint n_nodes;       /* nodes that were looked at, with those of functions and loops */
@@ -111,6 +148,9 @@ extern const OnnxRule onnx_rules_math[];
 extern const OnnxRule onnx_rules_shape[];
 extern const OnnxRule onnx_rules_resize[];
 extern const OnnxRule onnx_rules_nn[];
+extern const OnnxRule onnx_rules_attention[];
+extern const OnnxRule onnx_rules_preview[];
+extern const OnnxRule onnx_rules_training[];
 extern const OnnxRule onnx_rules_ml[];
 extern const OnnxRule onnx_rules_microsoft[];
 
@@ -147,6 +187,48 @@ void onnx_import_node(OnnxImport *im, OnnxScope *scope, const InferOnnx__Node *n
 /** onnx_problem: remembers that a node cannot be had; @error is taken. */
 void onnx_problem(OnnxImport *im, const OnnxScope *scope, const InferOnnx__Node *node,
                   GError *error);
+
+/** onnx_forget: takes back the problems behind the first @n: another way was found. */
+void onnx_forget(OnnxImport *im, guint n);
+
+/* body.c */
+
+/** onnx_body_new: imports @graph as a network of its own.
+ *  @specs: what its own inputs are
+ *  @captures: (nullable): of InferTensor, inputs that it gets in any case
+ *  Returns: (nullable): NULL with an error, or without one where the cause is remembered. */
+OnnxBody *onnx_body_new(OnnxImport *im, const OnnxCall *call, const InferOnnx__Graph *graph,
+                        const char *suffix, const OnnxSpec *specs, guint n_specs,
+                        const GPtrArray *captures, GError **error);
+void onnx_body_free(OnnxBody *body);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(OnnxBody, onnx_body_free)
+/** onnx_body_output: what output @index is. */
+void onnx_body_output(const OnnxBody *body, guint index, OnnxSpec *spec);
+/** onnx_body_close: marks the outputs, as optionals where @wrap (nullable) says so. */
+gboolean onnx_body_close(OnnxImport *im, const OnnxCall *call, OnnxBody *body, const gboolean *wrap,
+                         GError **error);
+/** onnx_body_capture: makes @tensor of the network around an input. */
+gboolean onnx_body_capture(OnnxImport *im, OnnxBody *body, InferTensor *tensor, GError **error);
+/** onnx_local: @value as the network that nodes are added to has it. */
+OnnxValue *onnx_local(OnnxImport *im, OnnxValue *value, GError **error);
+void onnx_spec_of(const InferTensor *tensor, OnnxSpec *spec);
+/** onnx_spec_join: Returns: whether @spec changed. */
+gboolean onnx_spec_join(OnnxSpec *spec, const OnnxSpec *other);
+/** onnx_spec_of_type: the kind and type that the file says, with the shape where it has one. */
+gboolean onnx_spec_of_type(const InferOnnx__Type *type, OnnxSpec *spec);
+/** onnx_tensor_of: a tensor, sequence or optional of the engine. */
+InferTensor *onnx_tensor_of(OnnxImport *im, const OnnxCall *call, OnnxValue *value, GError **error);
+/** onnx_conform: makes @tensor an optional, or takes its value out, as @kind says. */
+InferTensor *onnx_conform(OnnxImport *im, const OnnxCall *call, InferTensor *tensor, InferKind kind,
+                          GError **error);
+
+/* runtime.c */
+
+/** Control nodes that the engine runs, with sub-networks. */
+gboolean onnx_run_if(OnnxImport *im, OnnxCall *call, GError **error);
+gboolean onnx_run_loop(OnnxImport *im, OnnxCall *call, GError **error);
+gboolean onnx_run_scan(OnnxImport *im, OnnxCall *call, GError **error);
+gboolean onnx_run_map(OnnxImport *im, OnnxCall *call, GError **error);
 
 /** onnx_array: the contents of a tensor of the file, read once.
  *  Returns: (transfer none) (nullable) */

@@ -111,21 +111,6 @@ cast_name(OnnxImport *im, OnnxCall *call, GError **error)
   return onnx_error(error, INFER_ERROR_MODEL, "the type '%s' does not exist", text);
 }
 
-/* How a number becomes a power of two matters to one type only. */
-static gboolean
-cast_rounding(OnnxImport *im, OnnxCall *call, GError **error)
-{
-  g_autofree char *mode = onnx_string(call, "round_mode", "up");
-  InferTensor *like = onnx_in(call, 1);
-  gint64 to = like ? (gint64)like->type : onnx_int(call, "to", 0);
-
-  if (to == INFER_TYPE_FLOAT8E8M0 && !g_str_equal(mode, "up")) {
-    return onnx_error(error, INFER_ERROR_UNSUPPORTED, "round_mode '%s' is not supported", mode);
-  }
-  onnx_drop(call, "round_mode");
-  return TRUE;
-}
-
 static gboolean
 reduce_axes(OnnxImport *im, OnnxCall *call, GError **error)
 {
@@ -193,7 +178,6 @@ const OnnxRule onnx_rules_math[] = {
     {"Less", 7, broadcast_at_axis},       {"PRelu", 7, prelu_slope},
     {"Gemm", 7, gemm_broadcast},          {"Clip", 11, clip_bounds},
     {"Selu", 6, selu_defaults},           {"Cast", 6, cast_name},
-    {"Cast", 0, cast_rounding},           {"CastLike", 0, cast_rounding},
     {"ReduceSum", 13, reduce_axes},       {"ReduceMean", 18, reduce_axes},
     {"ReduceMax", 18, reduce_axes},       {"ReduceMin", 18, reduce_axes},
     {"ReduceProd", 18, reduce_axes},      {"ReduceL1", 18, reduce_axes},

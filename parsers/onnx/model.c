@@ -3,6 +3,7 @@
 
 /* The fields that are read, see onnx.proto. Graphs are in attributes of nodes of graphs. */
 static const WireRule node_rules[8];
+static const WireRule type_rules[6];
 #define KEEP(field)                                                                                \
   {                                                                                                \
     (field), WIRE_KEEP, NULL, 0                                                                    \
@@ -20,13 +21,13 @@ static const WireRule entry_rules[] = {KEEP(1), KEEP(2), END};
 static const WireRule tensor_rules[] = {
     KEEP(1),
     KEEP(2),
-    KEEP(4),
+    {4, WIRE_CUT_LONG, NULL, 1001},
     KEEP(5),
     KEEP(6),
     KEEP(7),
     KEEP(8),
     {9, WIRE_CUT, NULL, 1000},
-    KEEP(10),
+    {10, WIRE_CUT_LONG, NULL, 1002},
     KEEP(11),
     SUB(13, entry_rules),
     KEEP(14),
@@ -36,8 +37,15 @@ static const WireRule sparse_rules[] = {SUB(1, tensor_rules), SUB(2, tensor_rule
 static const WireRule dim_rules[] = {KEEP(1), KEEP(2), END};
 static const WireRule shape_rules[] = {SUB(1, dim_rules), END};
 static const WireRule tensor_type_rules[] = {KEEP(1), SUB(2, shape_rules), END};
+static const WireRule item_type_rules[] = {SUB(1, type_rules), END};
 static const WireRule type_rules[] = {
-    SUB(1, tensor_type_rules), KEEP(4), KEEP(5), KEEP(8), KEEP(9), END};
+    SUB(1, tensor_type_rules),
+    SUB(4, item_type_rules),
+    KEEP(5),
+    KEEP(8),
+    SUB(9, item_type_rules),
+    END,
+};
 static const WireRule value_rules[] = {KEEP(1), SUB(2, type_rules), END};
 static const WireRule graph_rules[] = {
     SUB(1, node_rules),
@@ -58,6 +66,7 @@ static const WireRule attr_rules[] = {
     KEEP(7),
     KEEP(8),
     KEEP(9),
+    SUB(14, type_rules),
     KEEP(20),
     KEEP(21),
     SUB(22, sparse_rules),

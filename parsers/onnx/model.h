@@ -12,12 +12,14 @@ G_BEGIN_DECLS
 /**
  * OnnxModel: a file as it was read.
  * @folder: (nullable): where external data may lie; %NULL where the model came from memory
+ * @mapped: @bytes are a mapped file's
  * @external: path -> GBytes of the files that were mapped
  * @functions: "domain\nname\noverload" -> InferOnnx__Function
  * @filled: bytes of tensors that are larger than what the file says of them
  */
 typedef struct {
   GBytes *bytes;
+  gboolean mapped;
   char *folder;
   GArray *ranges;
   WireAllocator allocator;

@@ -17,6 +17,99 @@ batch_normalization(OnnxImport *im, OnnxCall *call, GError **error)
   return TRUE;
 }
 
+/* All but the channels. */
+static InferTensor *
+plane_axes(OnnxImport *im, const OnnxCall *call, const InferTensor *x)
+{
+  gint64 axes[INFER_MAX_DIMS];
+  gsize n = 0;
+
+  for (gint i = 0; i < x->dims.n; i++) {
+    if (i != 1) {
+      axes[n++] = i;
+    }
+  }
+  return onnx_const_ints(im, call, "planes", axes, n);
+}
+
+static InferTensor *
+channel_mean(OnnxImport *im, const OnnxCall *call, const char *name, InferTensor *x, gint64 keep,
+             GError **error)
+{
+  return x ? onnx_add2(im, call, name, "ReduceMean", infer_attrs_new("keepdims", 'i', keep, NULL),
+                       x, plane_axes(im, call, x), error)
+           : NULL;
+}
+
+/* The variance of what there is, not an estimate for what it was drawn from. */
+static InferTensor *
+channel_variance(OnnxImport *im, const OnnxCall *call, InferTensor *x, GError **error)
+{
+  InferTensor *mean = channel_mean(im, call, "centre", x, 1, error);
+  InferTensor *apart = mean ? onnx_add2(im, call, "apart", "Sub", NULL, x, mean, error) : NULL;
+  InferTensor *square =
+      apart ? onnx_add2(im, call, "square", "Mul", NULL, apart, apart, error) : NULL;
+
+  return channel_mean(im, call, "variance", square, 0, error);
+}
+
+static InferTensor *
+blend(OnnxImport *im, const OnnxCall *call, const char *name, InferTensor *running,
+      InferTensor *fresh, GError **error)
+{
+  double momentum = onnx_float(call, "momentum", 0.9);
+  g_autofree char *old_name = g_strdup_printf("%s/kept", name);
+  g_autofree char *new_name = g_strdup_printf("%s/added", name);
+  InferTensor *kept =
+      onnx_add2(im, call, old_name, "Mul", NULL, running,
+                onnx_const_scalar(im, call, "momentum", running->type, momentum), error);
+  InferTensor *added =
+      kept ? onnx_add2(im, call, new_name, "Mul", NULL, fresh,
+                       onnx_const_scalar(im, call, "rest", fresh->type, 1 - momentum), error)
+           : NULL;
+
+  return added ? onnx_add2(im, call, name, "Add", NULL, kept, added, error) : NULL;
+}
+
+/* In training the statistics are those of the batch, and the running ones follow them. */
+static gboolean
+batch_training(OnnxImport *im, OnnxCall *call, GError **error)
+{
+  gboolean training = onnx_int(call, "training_mode", 0) != 0;
+  InferTensor *x = onnx_require(call, 0, error);
+
+  onnx_drop(call, "training_mode");
+  for (guint i = 1; i < 5; i++) {
+    if (!x || !onnx_require(call, i, error)) {
+      return FALSE;
+    }
+  }
+  if (!training) {
+    call->n_outputs = MIN(call->n_outputs, 1);
+    return TRUE;
+  }
+  if (x->dims.n < 2) {
+    return onnx_error(error, INFER_ERROR_SHAPE, "training_mode needs a known rank of 2 or more");
+  }
+  InferTensor *mean = channel_mean(im, call, "mean", x, 0, error);
+  InferTensor *variance = mean ? channel_variance(im, call, x, error) : NULL;
+  InferTensor *old[] = {onnx_in(call, 3), onnx_in(call, 4)}, *fresh[] = {mean, variance};
+  for (guint i = 0; i < 2 && i + 1 < call->n_outputs; i++) {
+    if (!variance || !onnx_out(im, call, i + 1,
+                               blend(im, call, i ? "running_variance" : "running_mean", old[i],
+                                     fresh[i], error))) {
+      return FALSE;
+    }
+  }
+  onnx_drop(call, "momentum");
+  onnx_set_in(call, 3, mean);
+  onnx_set_in(call, 4, variance);
+  return variance &&
+         onnx_out(im, call, 0,
+                  onnx_add(im, call, NULL, "BatchNormalization", g_variant_dict_end(call->dict),
+                           (InferTensor *const *)call->in->pdata, 5, error));
+}
+
 /* What was an attribute is of no use without training; the mask's type followed the data's. */
 static gboolean
 dropout(OnnxImport *im, OnnxCall *call, GError **error)
@@ -161,6 +254,7 @@ const OnnxRule onnx_rules_nn[] = {
     {"SwiGLU", 0, swiglu},
     {"SimplifiedLayerNormalization", 0, simplified},
     {"BatchNormalization", 14, batch_normalization},
+    {"BatchNormalization", 0, batch_training},
     {"Dropout", 12, dropout},
     {"LpPool", 2, lp_exponent},
     {"GlobalLpPool", 2, lp_exponent},

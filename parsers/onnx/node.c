@@ -9,10 +9,13 @@
 #define MAX_OPSET 28
 
 static const OnnxRule *const standard[] = {
-    onnx_rules_control, onnx_rules_constant, onnx_rules_sequence, onnx_rules_math,
-    onnx_rules_shape,   onnx_rules_resize,   onnx_rules_nn,       NULL,
+    onnx_rules_control, onnx_rules_constant,  onnx_rules_sequence,
+    onnx_rules_math,    onnx_rules_shape,     onnx_rules_resize,
+    onnx_rules_nn,      onnx_rules_attention, NULL,
 };
 static const OnnxRule *const learning[] = {onnx_rules_ml, NULL};
+static const OnnxRule *const preview[] = {onnx_rules_preview, NULL};
+static const OnnxRule *const training[] = {onnx_rules_training, NULL};
 static const OnnxRule *const microsoft[] = {onnx_rules_microsoft, NULL};
 
 typedef struct {
@@ -24,7 +27,8 @@ typedef struct {
 static const Domain domains[] = {
     {"", standard, TRUE},
     {"ai.onnx.ml", learning, TRUE},
-    {"ai.onnx.preview.training", NULL, TRUE},
+    {"ai.onnx.preview", preview, FALSE},
+    {"ai.onnx.preview.training", training, TRUE},
     {"com.microsoft", microsoft, FALSE},
 };
 
@@ -118,6 +122,7 @@ onnx_problem(OnnxImport *im, const OnnxScope *scope, const InferOnnx__Node *node
                                                                  : "");
 
   if (g_hash_table_add(im->named, (gpointer)node)) {
+    g_ptr_array_add(im->culprits, (gpointer)node);
     if (im->problems->len == 0) {
       im->problem_code = error->code;
     }
@@ -128,6 +133,16 @@ onnx_problem(OnnxImport *im, const OnnxScope *scope, const InferOnnx__Node *node
                                     error->message));
   }
   g_error_free(error);
+}
+
+void
+onnx_forget(OnnxImport *im, guint n)
+{
+  for (guint i = n; i < im->culprits->len; i++) {
+    g_hash_table_remove(im->named, im->culprits->pdata[i]);
+  }
+  g_ptr_array_set_size(im->culprits, (gint)MIN(n, im->culprits->len));
+  g_ptr_array_set_size(im->problems, (gint)MIN(n, im->problems->len));
 }
 
 static void
@@ -144,7 +159,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(OnnxCall, call_clear)
 
 /* Returns: FALSE with @error unset where an input's problem is known already. */
 static gboolean
-take_inputs(OnnxCall *call, GError **error)
+take_inputs(OnnxImport *im, OnnxCall *call, GError **error)
 {
   gboolean good = TRUE;
 
@@ -162,6 +177,10 @@ take_inputs(OnnxCall *call, GError **error)
                         "it reads '%s', an output that is not supported", name);
     }
     good = good && (!value || value->kind != ONNX_FAILED);
+    value = value ? onnx_local(im, value, error) : NULL;
+    if (name[0] && !value) {
+      return FALSE;
+    }
     g_ptr_array_add(call->values, value);
     g_ptr_array_add(call->in, value ? value->tensor : NULL);
   }
@@ -217,7 +236,7 @@ emit(OnnxImport *im, OnnxCall *call, GError **error)
   }
   for (guint i = 0; i < call->values->len; i++) {
     const OnnxValue *value = call->values->pdata[i];
-    if (value && value->kind == ONNX_SEQUENCE) {
+    if (value && value->kind == ONNX_SEQUENCE && !call->in->pdata[i]) {
       return onnx_error(error, INFER_ERROR_UNSUPPORTED, "input %u is a sequence", i);
     }
   }
@@ -312,7 +331,7 @@ onnx_import_node(OnnxImport *im, OnnxScope *scope, const InferOnnx__Node *node)
 
   if (good) {
     init_call(&call);
-    good = take_inputs(&call, &error) && import_call(im, &call, &error);
+    good = take_inputs(im, &call, &error) && import_call(im, &call, &error);
   }
   if (!good && error) {
     onnx_problem(im, scope, node, error);

@@ -95,27 +95,42 @@ input_dims(OnnxImport *im, const char *name, const InferOnnx__Shape *shape, Infe
   return TRUE;
 }
 
+/* A sequence or an optional. */
+static gboolean
+add_value(OnnxImport *im, OnnxScope *scope, const InferOnnx__ValueInfo *info, const char *name,
+          const OnnxSpec *spec, GError **error)
+{
+  if (!name[0]) {
+    return onnx_error(error, INFER_ERROR_MODEL, "an input has no name");
+  }
+  InferTensor *tensor = infer_network_add_input_value(im->network, name, spec->kind, spec->type,
+                                                      &spec->item_dims, error);
+  return tensor && onnx_bind(scope, info->name, onnx_value(im, ONNX_TENSOR, tensor), error);
+}
+
 static gboolean
 add_input(OnnxImport *im, OnnxScope *scope, const InferOnnx__ValueInfo *info, InferArray *initial,
           GError **error)
 {
   g_autofree char *name = onnx_valid(info->name);
   const InferOnnx__TensorType *type = info->type ? info->type->tensor_type : NULL;
+  OnnxSpec spec;
   InferDims dims;
 
+  if (!type && onnx_spec_of_type(info->type, &spec)) {
+    return add_value(im, scope, info, name, &spec, error);
+  }
   if (!type) {
-    return onnx_error(error, INFER_ERROR_UNSUPPORTED, "input '%s' is %s, not a tensor", name,
-                      !info->type                     ? "of no type"
-                      : info->type->has_sequence_type ? "a sequence"
-                      : info->type->has_optional_type ? "an optional"
-                      : info->type->has_map_type      ? "a map"
-                                                      : "of another type");
+    return onnx_error(error, INFER_ERROR_UNSUPPORTED, "input '%s' is %s", name,
+                      !info->type                 ? "of no type"
+                      : info->type->has_map_type  ? "a map"
+                      : info->type->sequence_type ? "a sequence, but not of tensors"
+                                                  : "of a type that is not supported");
   }
   InferType element = onnx_type(type->has_elem_type ? type->elem_type : 0);
-  if (element == INFER_TYPE_UNDEFINED || element == INFER_TYPE_STRING) {
+  if (element == INFER_TYPE_UNDEFINED) {
     return onnx_error(error, INFER_ERROR_UNSUPPORTED,
-                      "input '%s': the element type %s (%d) is not supported", name,
-                      element == INFER_TYPE_STRING ? "string" : "unknown", type->elem_type);
+                      "input '%s': the element type %d is not known", name, type->elem_type);
   }
   if (!name[0]) {
     return onnx_error(error, INFER_ERROR_MODEL, "an input has no name");
@@ -174,26 +189,44 @@ all_inputs(OnnxImport *im, OnnxScope *scope, const InferOnnx__Graph *graph, GErr
 
 /* --- outputs --- */
 
+/* Whether the model says that an output is an optional. */
+static InferKind
+declared_kind(const InferOnnx__Graph *graph, const char *name, InferKind kind)
+{
+  OnnxSpec spec;
+
+  for (gsize i = 0; i < graph->n_output; i++) {
+    if (g_strcmp0(graph->output[i]->name, name) == 0 &&
+        onnx_spec_of_type(graph->output[i]->type, &spec)) {
+      return spec.kind;
+    }
+  }
+  return kind;
+}
+
 static gboolean
 mark_output(OnnxImport *im, const OnnxScope *scope, const char *name, GError **error)
 {
   g_autofree char *valid = onnx_valid(name);
   OnnxValue *value = onnx_lookup(scope, name);
+  const OnnxCall call = {.scope = scope, .name = valid};
 
   if (!value) {
     return onnx_error(error, INFER_ERROR_MODEL, "the output '%s' is not in the graph", valid);
   }
-  switch (value->kind) {
-  case ONNX_TENSOR:
-    return infer_network_mark_output(im->network, value->tensor, valid, error);
-  case ONNX_FAILED:
+  if (value->kind == ONNX_FAILED) {
     return TRUE; /* the cause is remembered */
-  default:
-    return onnx_error(error, INFER_ERROR_UNSUPPORTED, "the output '%s' is %s", valid,
-                      value->kind == ONNX_SEQUENCE  ? "a sequence"
-                      : value->kind == ONNX_NOTHING ? "an optional without a value"
-                                                    : "one that its operator does not have here");
   }
+  if (value->kind == ONNX_MISSING) {
+    return onnx_error(error, INFER_ERROR_UNSUPPORTED,
+                      "the output '%s' is one that its operator does not have here", valid);
+  }
+  InferTensor *tensor = onnx_tensor_of(im, &call, value, error);
+  if (tensor) {
+    InferKind kind = declared_kind(im->model->def->graph, name, tensor->kind);
+    tensor = onnx_conform(im, &call, tensor, kind, error);
+  }
+  return tensor && infer_network_mark_output(im->network, tensor, valid, error);
 }
 
 static GPtrArray *
@@ -293,6 +326,7 @@ import_clear(OnnxImport *im)
   g_clear_object(&im->network);
   g_clear_pointer(&im->arena, g_ptr_array_unref);
   g_clear_pointer(&im->problems, g_ptr_array_unref);
+  g_clear_pointer(&im->culprits, g_ptr_array_unref);
   g_clear_pointer(&im->named, g_hash_table_unref);
   g_clear_pointer(&im->arrays, g_hash_table_unref);
   g_clear_pointer(&im->model, onnx_model_free);
@@ -317,9 +351,12 @@ parse(GBytes *bytes, const char *folder, const InferParseOptions *options, GErro
   if (!im.model) {
     return NULL;
   }
+  /* Models in memory have no folder. */
+  im.model->mapped = folder != NULL;
   im.network = infer_network_new();
   im.arena = g_ptr_array_new_with_free_func(value_free);
   im.problems = g_ptr_array_new_with_free_func(g_free);
+  im.culprits = g_ptr_array_new();
   im.named = g_hash_table_new(NULL, NULL);
   im.arrays = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)infer_array_unref);
   g_autoptr(OnnxScope) scope = onnx_scope_new(NULL, "");

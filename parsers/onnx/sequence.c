@@ -1,20 +1,34 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "import.h"
 
-/* Sequences are lists of tensors at parse time; positions have to be constants. */
+/* Sequences are lists of tensors while what is done with them is known; the engine's operators do
+ * the rest. */
 
 #define MAX_ITEMS 4096
 
-static OnnxValue *
-sequence_in(const OnnxCall *call, guint index, GError **error)
+/* What input 0 is: a list that is known, or (with @list NULL) a sequence of the engine. */
+static gboolean
+list_in(const OnnxCall *call, const OnnxValue **list, GError **error)
 {
-  OnnxValue *value = index < call->values->len ? call->values->pdata[index] : NULL;
+  const OnnxValue *value = call->values->len ? call->values->pdata[0] : NULL;
 
-  if (!value || value->kind != ONNX_SEQUENCE) {
-    onnx_error(error, INFER_ERROR_MODEL, "input %u is not a sequence", index);
-    return NULL;
+  *list = value && value->kind == ONNX_SEQUENCE ? value : NULL;
+  if (*list ||
+      (value && value->kind == ONNX_TENSOR && value->tensor->kind == INFER_KIND_SEQUENCE)) {
+    return TRUE;
   }
-  return value;
+  return onnx_error(error, INFER_ERROR_MODEL, "input 0 is not a sequence");
+}
+
+/* Leaves the node to the engine. */
+static gboolean
+leave(OnnxImport *im, OnnxCall *call, GError **error)
+{
+  if (call->values->len && call->values->pdata[0]) {
+    call->in->pdata[0] = onnx_tensor_of(im, call, call->values->pdata[0], error);
+    return call->in->pdata[0] != NULL;
+  }
+  return TRUE;
 }
 
 static OnnxValue *
@@ -36,29 +50,30 @@ put_out(OnnxCall *call, OnnxValue *value)
   return TRUE;
 }
 
-/* A position among @n items, the last one where it is absent. */
-static gboolean
-position(const OnnxCall *call, guint index, guint n, guint *place, GError **error)
+typedef enum { WRONG, UNKNOWN, KNOWN } Position;
+
+/* A position among @n, the last one where it is absent; @n itself as well where @behind. */
+static Position
+position(const OnnxCall *call, guint index, guint n, gboolean behind, guint *place, GError **error)
 {
   const InferTensor *tensor = onnx_in(call, index);
   g_autoptr(InferArray) array = tensor ? parsers_known(tensor) : NULL;
+  gint64 at = behind ? n : (gint64)n - 1;
 
-  if (!tensor) {
-    *place = n - 1;
-    return n > 0 || onnx_error(error, INFER_ERROR_MODEL, "the sequence is empty");
+  if (tensor && (!array || infer_array_count(array) != 1)) {
+    return UNKNOWN;
   }
-  if (!array || infer_array_count(array) != 1) {
-    return onnx_error(error, INFER_ERROR_UNSUPPORTED,
-                      "the position in the sequence is not a constant");
+  if (array) {
+    at = infer_array_get_int(array, 0);
+    at += at < 0 ? n : 0;
   }
-  gint64 at = infer_array_get_int(array, 0);
-  at += at < 0 ? n : 0;
-  if (at < 0 || at >= n) {
-    return onnx_error(error, INFER_ERROR_MODEL,
-                      "position %" G_GINT64_FORMAT " is not in the sequence of %u", at, n);
+  if (at < 0 || at >= (gint64)n + behind) {
+    onnx_error(error, INFER_ERROR_MODEL,
+               "position %" G_GINT64_FORMAT " is not in the sequence of %u", at, n);
+    return WRONG;
   }
   *place = (guint)at;
-  return TRUE;
+  return KNOWN;
 }
 
 static gboolean
@@ -67,9 +82,11 @@ construct(OnnxImport *im, OnnxCall *call, GError **error)
   OnnxValue *value = onnx_value(im, ONNX_SEQUENCE, NULL);
 
   for (guint i = 0; i < call->values->len; i++) {
-    if (!onnx_require(call, i, error)) {
+    const InferTensor *tensor = onnx_require(call, i, error);
+    if (!tensor) {
       return FALSE;
     }
+    value->type = tensor->type;
     g_ptr_array_add(value->items, call->values->pdata[i]);
   }
   return put_out(call, value);
@@ -78,32 +95,30 @@ construct(OnnxImport *im, OnnxCall *call, GError **error)
 static gboolean
 empty(OnnxImport *im, OnnxCall *call, GError **error)
 {
-  return put_out(call, onnx_value(im, ONNX_SEQUENCE, NULL));
+  OnnxValue *value = onnx_value(im, ONNX_SEQUENCE, NULL);
+
+  value->type = onnx_type(onnx_int(call, "dtype", INFER_TYPE_FLOAT));
+  return put_out(call, value);
 }
 
 static gboolean
 insert(OnnxImport *im, OnnxCall *call, GError **error)
 {
-  const OnnxValue *from = sequence_in(call, 0, error);
+  const OnnxValue *from;
   guint at = 0;
 
-  if (!from || !onnx_require(call, 1, error)) {
+  if (!list_in(call, &from, error) || !onnx_require(call, 1, error)) {
     return FALSE;
   }
-  at = from->items->len;
-  if (from->items->len >= MAX_ITEMS) {
-    return onnx_error(error, INFER_ERROR_UNSUPPORTED, "a sequence of more than %d tensors",
-                      MAX_ITEMS);
+  if (!from || from->items->len >= MAX_ITEMS) {
+    return leave(im, call, error);
   }
-  /* It may stand behind the last one; -1 is before the last one all the same. */
-  const InferTensor *where = onnx_in(call, 2);
-  g_autoptr(InferArray) array = where ? parsers_known(where) : NULL;
-  gboolean end = array && infer_array_count(array) == 1 &&
-                 infer_array_get_int(array, 0) == (gint64)from->items->len;
-  if (where && !end && !position(call, 2, from->items->len, &at, error)) {
-    return FALSE;
+  Position found = position(call, 2, from->items->len, TRUE, &at, error);
+  if (found != KNOWN) {
+    return found == UNKNOWN && leave(im, call, error);
   }
   OnnxValue *copy = copy_of(im, from);
+  copy->type = onnx_in(call, 1)->type;
   g_ptr_array_insert(copy->items, (gint)at, call->values->pdata[1]);
   return put_out(call, copy);
 }
@@ -111,11 +126,15 @@ insert(OnnxImport *im, OnnxCall *call, GError **error)
 static gboolean
 erase(OnnxImport *im, OnnxCall *call, GError **error)
 {
-  const OnnxValue *from = sequence_in(call, 0, error);
+  const OnnxValue *from;
   guint at = 0;
 
-  if (!from || !position(call, 1, from->items->len, &at, error)) {
+  if (!list_in(call, &from, error)) {
     return FALSE;
+  }
+  Position found = from ? position(call, 1, from->items->len, FALSE, &at, error) : UNKNOWN;
+  if (found != KNOWN) {
+    return found == UNKNOWN && leave(im, call, error);
   }
   OnnxValue *copy = copy_of(im, from);
   g_ptr_array_remove_index(copy->items, at);
@@ -125,31 +144,46 @@ erase(OnnxImport *im, OnnxCall *call, GError **error)
 static gboolean
 at_position(OnnxImport *im, OnnxCall *call, GError **error)
 {
-  const OnnxValue *from = sequence_in(call, 0, error);
+  const OnnxValue *from;
   guint at = 0;
 
-  return from && onnx_require(call, 1, error) && position(call, 1, from->items->len, &at, error) &&
-         put_out(call, from->items->pdata[at]);
+  if (!list_in(call, &from, error) || !onnx_require(call, 1, error)) {
+    return FALSE;
+  }
+  Position found = from ? position(call, 1, from->items->len, FALSE, &at, error) : UNKNOWN;
+  if (found != KNOWN) {
+    return found == UNKNOWN && leave(im, call, error);
+  }
+  return put_out(call, from->items->pdata[at]);
 }
 
 static gboolean
 length(OnnxImport *im, OnnxCall *call, GError **error)
 {
-  const OnnxValue *from = sequence_in(call, 0, error);
+  const OnnxValue *from;
 
-  return from && onnx_out(im, call, 0,
-                          onnx_const_scalar(im, call, NULL, INFER_TYPE_INT64, from->items->len));
+  if (!list_in(call, &from, error)) {
+    return FALSE;
+  }
+  if (!from) {
+    return leave(im, call, error);
+  }
+  return onnx_out(im, call, 0,
+                  onnx_const_scalar(im, call, NULL, INFER_TYPE_INT64, from->items->len));
 }
 
 static gboolean
 concat(OnnxImport *im, OnnxCall *call, GError **error)
 {
-  const OnnxValue *from = sequence_in(call, 0, error);
+  const OnnxValue *from;
   gint64 axis = onnx_int(call, "axis", 0);
   gboolean fresh = onnx_int(call, "new_axis", 0) != 0;
 
-  if (!from) {
+  if (!list_in(call, &from, error)) {
     return FALSE;
+  }
+  if (!from) {
+    return leave(im, call, error);
   }
   g_autofree InferTensor **tensors = g_new0(InferTensor *, from->items->len + 1);
   for (guint i = 0; i < from->items->len; i++) {
@@ -169,19 +203,19 @@ concat(OnnxImport *im, OnnxCall *call, GError **error)
 
 /* --- SplitToSequence --- */
 
-/* The sizes of the parts of @size elements. */
+/* The sizes of the parts of @size elements; FALSE where they are not known. */
 static gboolean
-part_sizes(const OnnxCall *call, gint64 size, GArray *sizes, GError **error)
+part_sizes(const OnnxCall *call, gint64 size, GArray *sizes)
 {
   const InferTensor *split = onnx_in(call, 1);
   g_autoptr(InferArray) array = split ? parsers_known(split) : NULL;
   gint64 step = 1;
 
-  if (split && !array) {
-    return onnx_error(error, INFER_ERROR_UNSUPPORTED, "the sizes of the parts are not constants");
+  if (split && (!array || infer_array_count(array) < 1 || infer_array_count(array) > MAX_ITEMS)) {
+    return FALSE;
   }
   if (array && array->dims.n == 1) {
-    for (gsize i = 0; i < (gsize)MIN(infer_array_count(array), MAX_ITEMS); i++) {
+    for (gsize i = 0; i < (gsize)infer_array_count(array); i++) {
       gint64 part = infer_array_get_int(array, i);
       g_array_append_val(sizes, part);
     }
@@ -189,10 +223,7 @@ part_sizes(const OnnxCall *call, gint64 size, GArray *sizes, GError **error)
   }
   step = array ? infer_array_get_int(array, 0) : 1;
   if (size < 0 || step < 1 || size / step >= MAX_ITEMS) {
-    return onnx_error(error, INFER_ERROR_UNSUPPORTED,
-                      "parts of %" G_GINT64_FORMAT " of a dimension that is not constant or too "
-                      "large",
-                      step);
+    return FALSE;
   }
   for (gint64 done = 0; done < size; done += step) {
     gint64 part = MIN(step, size - done);
@@ -211,12 +242,15 @@ split(OnnxImport *im, OnnxCall *call, GError **error)
   if (!x) {
     return FALSE;
   }
+  if (x->dims.n < 0) {
+    return leave(im, call, error);
+  }
   axis += axis < 0 ? x->dims.n : 0;
   if (axis < 0 || axis >= x->dims.n) {
     return onnx_error(error, INFER_ERROR_SHAPE, "the axis does not fit %d dimensions", x->dims.n);
   }
-  if (!part_sizes(call, x->dims.d[axis], sizes, error)) {
-    return FALSE;
+  if (!part_sizes(call, x->dims.d[axis], sizes) || sizes->len == 0) {
+    return leave(im, call, error);
   }
   guint n = sizes->len;
   g_autofree InferTensor **parts = g_new0(InferTensor *, n + 1);
@@ -268,6 +302,7 @@ map_item(OnnxImport *im, OnnxCall *call, const InferOnnx__Graph *body, guint ite
                  ? FALSE
                  : onnx_error(error, INFER_ERROR_UNSUPPORTED, "output %u is not a tensor", i);
     }
+    call->out[i]->type = value->tensor->type;
     g_ptr_array_add(call->out[i]->items, value);
   }
   return outputs != NULL;
@@ -276,14 +311,27 @@ map_item(OnnxImport *im, OnnxCall *call, const InferOnnx__Graph *body, guint ite
 static gboolean
 map(OnnxImport *im, OnnxCall *call, GError **error)
 {
-  const OnnxValue *from = sequence_in(call, 0, error);
-  const InferOnnx__Graph *body = from ? onnx_attr_graph(call, "body", error) : NULL;
+  const OnnxValue *from;
 
+  if (!list_in(call, &from, error)) {
+    return FALSE;
+  }
+  for (guint i = 0; i < call->values->len; i++) {
+    const OnnxValue *value = call->values->pdata[i];
+    /* A list that only the engine knows. */
+    if (value && value->kind == ONNX_TENSOR && value->tensor->kind != INFER_KIND_TENSOR) {
+      return onnx_run_map(im, call, error);
+    }
+  }
+  const InferOnnx__Graph *body = onnx_attr_graph(call, "body", error);
   if (!body) {
     return FALSE;
   }
   for (guint i = 0; i < call->n_outputs; i++) {
     call->out[i] = onnx_value(im, ONNX_SEQUENCE, NULL);
+  }
+  if (from->items->len == 0) {
+    return onnx_run_map(im, call, error);
   }
   for (guint i = 0; i < from->items->len; i++) {
     if (!map_item(im, call, body, i, error)) {

@@ -127,18 +127,88 @@ dft_axis(OnnxImport *im, OnnxCall *call, GError **error)
   return TRUE;
 }
 
+/* --- PyTorch's way to say that a dimension stays --- */
+
+/* Whether all elements of a constant are @value. */
+static gboolean
+is_all(const InferTensor *tensor, gint64 value)
+{
+  g_autoptr(InferArray) known = tensor ? parsers_known(tensor) : NULL;
+  gint64 n = known && infer_type_is_integer(known->type) ? infer_array_count(known) : 0;
+
+  for (gint64 i = 0; i < n; i++) {
+    if (infer_array_get_int(known, (gsize)i) != value) {
+      return FALSE;
+    }
+  }
+  return n > 0;
+}
+
+/* A dimension, which cannot be -1. */
+static gboolean
+is_dim(const InferTensor *tensor)
+{
+  return tensor->has_content && tensor->content.n == 1 && tensor->content.d[0] != INFER_DIM_UNKNOWN;
+}
+
+/* The inputs of the Concat that made @shape, -1 replaced by @one. Returns: NULL where it is
+ * something else. */
+static GPtrArray *
+replace_minus(const InferTensor *shape, InferTensor *one)
+{
+  const InferNode *concat = shape->producer;
+  g_autoptr(GPtrArray) parts = g_ptr_array_new();
+
+  /* A vector that is made a vector. */
+  if (concat && g_str_equal(infer_node_get_op_name(concat), "Reshape") &&
+      concat->inputs[0]->dims.n == 1) {
+    concat = concat->inputs[0]->producer;
+  }
+  if (!concat || !g_str_equal(infer_node_get_op_name(concat), "Concat")) {
+    return NULL;
+  }
+  for (guint i = 0; i < concat->n_inputs; i++) {
+    InferTensor *part = concat->inputs[i];
+    g_autoptr(InferArray) known = parsers_known(part);
+    if (infer_dims_count(&part->dims) != 1 || (!known && !is_dim(part))) {
+      return NULL;
+    }
+    g_ptr_array_add(parts, is_all(part, -1) ? one : part);
+  }
+  return g_steal_pointer(&parts);
+}
+
+/* Where(shape == -1, 1, shape), for an Expand: the numbers of a shape can be followed, comparisons
+ * with it cannot. */
+static gboolean
+where_minus(OnnxImport *im, OnnxCall *call, GError **error)
+{
+  InferTensor *condition = onnx_in(call, 0), *ones = onnx_in(call, 1), *shape = onnx_in(call, 2);
+  const InferNode *equal = condition ? condition->producer : NULL;
+  const gint64 number = 1;
+
+  if (!equal || !shape || !g_str_equal(infer_node_get_op_name(equal), "Equal") ||
+      !is_all(ones, 1) || shape->type != INFER_TYPE_INT64 || shape->dims.n != 1) {
+    return TRUE;
+  }
+  gboolean minus = (equal->inputs[0] == shape && is_all(equal->inputs[1], -1)) ||
+                   (equal->inputs[1] == shape && is_all(equal->inputs[0], -1));
+  InferTensor *one = minus ? onnx_const_ints(im, call, "one", &number, 1) : NULL;
+  g_autoptr(GPtrArray) parts = minus ? replace_minus(shape, one) : NULL;
+  if (!parts) {
+    return TRUE;
+  }
+  return onnx_out(im, call, 0,
+                  onnx_add(im, call, NULL, "Concat", infer_attrs_new("axis", 'i', (gint64)0, NULL),
+                           (InferTensor *const *)parts->pdata, parts->len, error));
+}
+
 const OnnxRule onnx_rules_shape[] = {
-    {"Squeeze", 13, axes_input},
-    {"Unsqueeze", 13, axes_input},
-    {"Reshape", 5, reshape_input},
-    {"Slice", 10, slice_inputs},
-    {"Pad", 11, pad_inputs},
-    {"Split", 13, split_input},
-    {"Split", 18, split_count},
-    {"TopK", 10, topk_input},
-    {"Concat", 4, concat_axis},
-    {"Tile", 6, tile_axis},
-    {"Scatter", 0, scatter},
-    {"DFT", 20, dft_axis},
-    {NULL, 0, NULL},
+    {"Where", 0, where_minus},     {"Squeeze", 13, axes_input},
+    {"Unsqueeze", 13, axes_input}, {"Reshape", 5, reshape_input},
+    {"Slice", 10, slice_inputs},   {"Pad", 11, pad_inputs},
+    {"Split", 13, split_input},    {"Split", 18, split_count},
+    {"TopK", 10, topk_input},      {"Concat", 4, concat_axis},
+    {"Tile", 6, tile_axis},        {"Scatter", 0, scatter},
+    {"DFT", 20, dft_axis},         {NULL, 0, NULL},
 };

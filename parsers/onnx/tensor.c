@@ -2,6 +2,8 @@
 #include "model.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* The most bytes of all tensors that are mostly zeros which the file does not hold. */
 #define MAX_FILLED ((gsize)256 << 20)
@@ -116,19 +118,86 @@ array_of_field(const InferOnnx__Tensor *tensor, InferType type, const InferDims 
   return array;
 }
 
-static InferArray *
-array_of_raw(OnnxModel *model, const InferOnnx__Tensor *tensor, InferType type,
-             const InferDims *dims, GError **error)
+/* What was copied out of the file, since its place is not one for numbers of that size, need not be
+ * in memory twice. */
+static void
+release_pages(const OnnxModel *model, GBytes *bytes)
 {
-  guint64 index = tensor->raw_range;
+  gsize size, page = (gsize)sysconf(_SC_PAGESIZE);
+  const guint8 *data = g_bytes_get_data(bytes, &size);
+  gsize skip = (page - (gsize)data % page) % page;
 
+  if (model->mapped && size > skip + page) {
+    madvise((guint8 *)data + skip, (size - skip) / page * page, MADV_DONTNEED);
+  }
+}
+
+static GBytes *
+range_bytes(const OnnxModel *model, guint64 index, GError **error)
+{
   if (index == 0 || index > model->ranges->len) {
     onnx_error(error, INFER_ERROR_MODEL, "the tensor's contents are not there");
     return NULL;
   }
   WireRange range = g_array_index(model->ranges, WireRange, index - 1);
-  g_autoptr(GBytes) bytes = g_bytes_new_from_bytes(model->bytes, range.offset, range.length);
-  return infer_array_new_from_bytes(type, dims, bytes, error);
+  return g_bytes_new_from_bytes(model->bytes, range.offset, range.length);
+}
+
+static InferArray *
+array_of_raw(OnnxModel *model, guint64 index, InferType type, const InferDims *dims, GError **error)
+{
+  g_autoptr(GBytes) bytes = range_bytes(model, index, error);
+  InferArray *array = bytes ? infer_array_new_from_bytes(type, dims, bytes, error) : NULL;
+
+  if (array && array->data != g_bytes_get_data(bytes, NULL)) {
+    release_pages(model, bytes);
+  }
+  return array;
+}
+
+/* Long lists of floats are in the file as they are in memory. */
+static InferArray *
+array_of_ranges(OnnxModel *model, const InferOnnx__Tensor *tensor, InferType type,
+                const InferDims *dims, GError **error)
+{
+  gboolean is_double = type == INFER_TYPE_DOUBLE || type == INFER_TYPE_COMPLEX128;
+  gboolean is_float = type == INFER_TYPE_FLOAT || type == INFER_TYPE_COMPLEX64;
+  gsize n = is_double ? tensor->n_double_ranges : tensor->n_float_ranges;
+  const uint64_t *ranges = is_double ? tensor->double_ranges : tensor->float_ranges;
+
+  if (!(is_double || is_float) || n != 1 ||
+      (is_double ? tensor->n_double_data : tensor->n_float_data) > 0) {
+    onnx_error(error, INFER_ERROR_UNSUPPORTED,
+               "the tensor's values are of another type, or in several pieces; write it anew, as "
+               "raw_data");
+    return NULL;
+  }
+  return array_of_raw(model, ranges[0], type, dims, error);
+}
+
+static InferArray *
+array_of_strings(const InferOnnx__Tensor *tensor, const InferDims *dims, GError **error)
+{
+  if ((gsize)infer_dims_count(dims) != tensor->n_string_data) {
+    g_autofree char *text = infer_dims_to_string(dims);
+    onnx_error(error, INFER_ERROR_MODEL,
+               "the tensor has %s strings, but %" G_GSIZE_FORMAT " are given", text,
+               tensor->n_string_data);
+    return NULL;
+  }
+  InferArray *array = infer_array_new(INFER_TYPE_STRING, dims, error);
+  for (gsize i = 0; array && i < tensor->n_string_data; i++) {
+    const ProtobufCBinaryData *bytes = &tensor->string_data[i];
+    if (bytes->len > 0 && memchr(bytes->data, 0, bytes->len)) {
+      onnx_error(error, INFER_ERROR_UNSUPPORTED,
+                 "string %" G_GSIZE_FORMAT " of the tensor has a zero byte in it", i);
+      infer_array_unref(array);
+      return NULL;
+    }
+    g_autofree char *text = g_strndup(bytes->len ? (const char *)bytes->data : "", bytes->len);
+    infer_array_set_string(array, i, text);
+  }
+  return array;
 }
 
 static InferArray *
@@ -137,13 +206,16 @@ tensor_contents(OnnxModel *model, const InferOnnx__Tensor *tensor, GError **erro
   InferType type = onnx_type(tensor->has_data_type ? tensor->data_type : 0);
   InferDims dims;
 
-  if (type == INFER_TYPE_UNDEFINED || infer_type_bits(type) == 0) {
-    onnx_error(error, INFER_ERROR_UNSUPPORTED, "a constant of type %s (%d) is not supported",
-               type == INFER_TYPE_STRING ? "string" : "unknown", tensor->data_type);
+  if (type == INFER_TYPE_UNDEFINED) {
+    onnx_error(error, INFER_ERROR_UNSUPPORTED, "a constant of the unknown type %d",
+               tensor->data_type);
     return NULL;
   }
   if (!read_dims(tensor->dims, tensor->n_dims, &dims, error)) {
     return NULL;
+  }
+  if (type == INFER_TYPE_STRING) {
+    return array_of_strings(tensor, &dims, error);
   }
   if (tensor->has_data_location && tensor->data_location == 1) {
     g_autoptr(GBytes) bytes = onnx_external_bytes(model, tensor, error);
@@ -156,8 +228,11 @@ tensor_contents(OnnxModel *model, const InferOnnx__Tensor *tensor, GError **erro
                           : none;
     /* Some writers put an empty raw_data beside the typed values. */
     if (range.length > 0 || infer_dims_count(&dims) == 0) {
-      return array_of_raw(model, tensor, type, &dims, error);
+      return array_of_raw(model, tensor->raw_range, type, &dims, error);
     }
+  }
+  if (tensor->n_float_ranges > 0 || tensor->n_double_ranges > 0) {
+    return array_of_ranges(model, tensor, type, &dims, error);
   }
   return array_of_field(tensor, type, &dims, error);
 }

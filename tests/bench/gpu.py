@@ -104,6 +104,8 @@ def measure_ours(args, name, path, log):
     plan = os.path.join(args.work, name + '.plan')
     flags = ['--fp16', '--maxBatch=%d' % max(args.batches), '--device=cuda:0', '--skipInference',
              '--builderOptimizationLevel=%d' % args.level, '--timingCacheFile=' + os.path.join(args.work, 'timing.cache')]
+    if args.build_time:
+        flags.append('--maxBuildTime=%g' % args.build_time)
     if args.no_verify:
         flags.append('--noVerify')
     code, out, took = run([os.path.join(args.bin, 'inferexec'), '--model=' + path,
@@ -178,6 +180,7 @@ def main():
     parser.add_argument('--work', default='/tmp/gst-infer-bench')
     parser.add_argument('--seconds', type=float, default=0.3)
     parser.add_argument('--level', type=int, default=3)
+    parser.add_argument('--build-time', type=float, default=0, help='seconds after which no more tactics are measured')
     parser.add_argument('--no-torch', dest='torch', action='store_false')
     parser.add_argument('--no-compile', dest='compile', action='store_false')
     parser.add_argument('--no-verify', action='store_true')

@@ -3,13 +3,13 @@
 
 #include <string.h>
 
-static gint64
+gint64
 pick(Case *c, gint64 least, gint64 most)
 {
   return g_rand_int_range(c->random, (gint32)least, (gint32)most + 1);
 }
 
-static gboolean
+gboolean
 coin(Case *c)
 {
   return pick(c, 0, 1) == 1;
@@ -29,7 +29,7 @@ fill_random(InferArray *array, GRand *random)
   }
 }
 
-static InferTensor *
+InferTensor *
 input(Case *c, gint rank, const gint64 *dims)
 {
   InferDims all = {.n = rank};
@@ -44,10 +44,7 @@ input(Case *c, gint rank, const gint64 *dims)
   return infer_network_add_input(c->network, name, c->type, &all, NULL, &c->error);
 }
 
-#define INPUT(C, ...)                                                                              \
-  input(C, sizeof((gint64[]){__VA_ARGS__}) / sizeof(gint64), (gint64[]){__VA_ARGS__})
-
-static InferTensor *
+InferTensor *
 constant_of(Case *c, InferType type, InferDims dims, double low, double high)
 {
   if (c->error != NULL)
@@ -61,9 +58,7 @@ constant_of(Case *c, InferType type, InferDims dims, double low, double high)
   return infer_network_add_constant(c->network, NULL, array);
 }
 
-#define CONSTANT(C, ...) constant_of(C, (C)->type, INFER_DIMS(__VA_ARGS__), -1.0, 1.0)
-
-static InferTensor *
+InferTensor *
 scalar(Case *c, double value)
 {
   InferDims dims = INFER_DIMS_SCALAR;
@@ -76,7 +71,7 @@ scalar(Case *c, double value)
   return infer_network_add_constant(c->network, NULL, array);
 }
 
-static InferTensor *
+InferTensor *
 integers(Case *c, gsize n, const gint64 *values)
 {
   if (c->error != NULL)
@@ -85,10 +80,7 @@ integers(Case *c, gsize n, const gint64 *values)
   return infer_network_add_constant(c->network, NULL, array);
 }
 
-#define INTEGERS(C, ...)                                                                           \
-  integers(C, sizeof((gint64[]){__VA_ARGS__}) / sizeof(gint64), (gint64[]){__VA_ARGS__})
-
-static InferNode *
+InferNode *
 add_node(Case *c, const char *op, GVariant *attrs, guint n_out, guint n_in, InferTensor *const *in)
 {
   g_autoptr(GVariant) sunk = attrs != NULL ? g_variant_ref_sink(attrs) : NULL;
@@ -98,17 +90,13 @@ add_node(Case *c, const char *op, GVariant *attrs, guint n_out, guint n_in, Infe
   return infer_network_add_node(c->network, op, NULL, in, n_in, sunk, n_out, &c->error);
 }
 
-#define NODE(C, OP, ATTRS, ...)                                                                    \
-  first(add_node(C, OP, ATTRS, 1, sizeof((InferTensor *[]){__VA_ARGS__}) / sizeof(InferTensor *),  \
-                 (InferTensor *[]){__VA_ARGS__}))
-
-static InferTensor *
+InferTensor *
 first(InferNode *node)
 {
   return node != NULL ? node->outputs[0] : NULL;
 }
 
-static void
+void
 output(Case *c, InferTensor *tensor)
 {
   if (c->error == NULL)
@@ -117,7 +105,7 @@ output(Case *c, InferTensor *tensor)
 
 /* A tensor that convolutional networks would have here: on devices that want it, its channels lie
  * innermost, so that what follows is tried in that order too. */
-static InferTensor *
+InferTensor *
 feature_map(Case *c, gint64 channels, gint64 height, gint64 width)
 {
   InferTensor *x = INPUT(c, 1, channels, height, width);
@@ -126,7 +114,7 @@ feature_map(Case *c, gint64 channels, gint64 height, gint64 width)
   return NODE(c, "Conv", NULL, x, CONSTANT(c, channels, channels, 1, 1));
 }
 
-static InferTensor *
+InferTensor *
 activation(Case *c, InferTensor *x)
 {
   static const char *const names[] = {"Relu", "LeakyRelu", "Sigmoid", "Tanh",

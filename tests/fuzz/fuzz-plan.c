@@ -7,6 +7,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "control-net.h"
 #include "fuzz.h"
 #include "plan.h"
 #include "small-net.h"
@@ -24,6 +25,52 @@ fix_hashes(guint8 *bytes, gsize size)
   header.table_hash = XXH3_64bits(bytes + sizeof header, header.table_size);
   header.data_hash = XXH3_64bits(bytes + header.data_offset, size - header.data_offset);
   memcpy(bytes, &header, sizeof header);
+}
+
+/* Sequences and optionals have to be set before a run, which is stopped where it goes on. */
+static void
+set_values(InferContext *context, InferEngine *engine)
+{
+  for (guint i = 0; i < infer_engine_get_n_bindings(engine); i++) {
+    const InferBinding *binding = infer_engine_get_binding(engine, i);
+    g_autoptr(InferArray) item = NULL, value = NULL;
+
+    if (!binding->is_input || binding->kind == INFER_KIND_TENSOR)
+      continue;
+    item = infer_array_new(binding->type, &INFER_DIMS(1), NULL);
+    if (item && binding->kind == INFER_KIND_SEQUENCE)
+      value = infer_array_new_sequence(binding->type, &item, 1, NULL);
+    else if (item && binding->kind == INFER_KIND_OPTIONAL)
+      value = infer_array_new_optional(binding->kind, binding->type, item, NULL);
+    if (value)
+      infer_context_set_value(context, binding->name, value, NULL);
+  }
+}
+
+static gpointer
+watch(gpointer data)
+{
+  GAsyncQueue *queue = g_object_get_data(data, "done");
+
+  if (!g_async_queue_timeout_pop(queue, 200000))
+    g_cancellable_cancel(data);
+  return NULL;
+}
+
+/* A loop may go on for a million iterations. */
+static void
+run_watched(InferContext *context)
+{
+  g_autoptr(GCancellable) cancellable = g_cancellable_new();
+  GAsyncQueue *queue = g_async_queue_new();
+  GThread *thread;
+
+  g_object_set_data_full(G_OBJECT(cancellable), "done", queue, (GDestroyNotify)g_async_queue_unref);
+  infer_context_set_cancellable(context, cancellable);
+  thread = g_thread_new("watch", watch, cancellable);
+  infer_context_run(context, NULL);
+  g_async_queue_push(queue, cancellable);
+  g_thread_join(thread);
 }
 
 /* A plan may ask for more memory than a fuzzer should give. */
@@ -65,9 +112,27 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
     refit(engine);
   if (engine && is_small(engine))
     context = infer_context_new(engine, &error);
-  if (context && infer_context_set_batch(context, 1, &error))
-    infer_context_run(context, &error);
+  if (context && infer_context_set_batch(context, 1, &error)) {
+    set_values(context, engine);
+    run_watched(context);
+  }
   return 0;
+}
+
+static void
+add_seed(GPtrArray *seeds, InferNetwork *network, const char *device, gboolean refittable,
+         gboolean stripped)
+{
+  g_autoptr(InferBuilder) builder = infer_builder_new();
+  g_autoptr(InferEngine) engine = NULL;
+
+  infer_builder_set_device(builder, device);
+  infer_builder_set_threads(builder, 1);
+  infer_builder_set_refittable(builder, refittable);
+  infer_builder_set_stripped(builder, stripped);
+  engine = infer_builder_build(builder, network, "a seed", NULL, NULL);
+  g_assert_nonnull(engine);
+  g_ptr_array_add(seeds, infer_engine_serialize(engine, NULL));
 }
 
 GPtrArray *
@@ -75,19 +140,16 @@ fuzz_seeds(void)
 {
   GPtrArray *seeds = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
   const char *const devices[] = {"cpu", "null", "cpu", "cpu"};
+  InferNetwork *(*const control[])(void) = {control_net_if, control_net_loop, control_net_sequence,
+                                            control_net_optional};
 
   for (guint i = 0; i < G_N_ELEMENTS(devices); i++) {
     g_autoptr(InferNetwork) network = small_net_new(1);
-    g_autoptr(InferBuilder) builder = infer_builder_new();
-    g_autoptr(InferEngine) engine = NULL;
-
-    infer_builder_set_device(builder, devices[i]);
-    infer_builder_set_threads(builder, 1);
-    infer_builder_set_refittable(builder, i == 2);
-    infer_builder_set_stripped(builder, i == 3);
-    engine = infer_builder_build(builder, network, "a seed", NULL, NULL);
-    g_assert_nonnull(engine);
-    g_ptr_array_add(seeds, infer_engine_serialize(engine, NULL));
+    add_seed(seeds, network, devices[i], i == 2, i == 3);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS(control); i++) {
+    g_autoptr(InferNetwork) network = control[i]();
+    add_seed(seeds, network, "cpu", FALSE, FALSE);
   }
   return seeds;
 }

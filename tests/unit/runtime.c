@@ -525,7 +525,7 @@ test_given_memory(void)
   g_assert_error(error, INFER_ERROR, INFER_ERROR_STATE);
   g_clear_error(&error);
 
-  memory = aligned_alloc(64, (size + 127) / 64 * 64 + 64);
+  memory = aligned_alloc(256, (size + 64 + 255) / 256 * 256);
   memset(memory, 0xff, size + 64);
   g_assert_false(infer_context_set_memory(first, memory, size - 1, &error));
   g_assert_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT);
