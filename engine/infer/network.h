@@ -217,7 +217,11 @@ INFER_API InferTensor *infer_network_add_input_value(InferNetwork *network, cons
                                                      InferKind kind, InferType type,
                                                      const InferDims *item_dims, GError **error);
 
-/** INFER_MAX_NESTING: the most sub-networks that can be around each other. */
+/**
+ * INFER_MAX_NESTING:
+ *
+ * The most sub-networks that can be around each other.
+ */
 #define INFER_MAX_NESTING 12
 
 /**
