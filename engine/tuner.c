@@ -24,6 +24,7 @@ typedef struct {
   char *key; /* in the timing cache */
   guint64 time;
   gboolean known;
+  gboolean skipped; /* there was no time */
   /* while it is measured */
   gpointer state;
   gsize workspace;
@@ -204,12 +205,29 @@ list_candidates(Tuner *self, const InferPrepare *prepare, const char *name)
 
 /* --- measuring --- */
 
+typedef struct {
+  const Tuner *tuner;
+  const InferPrepare *prepare;
+} Preparing;
+
+static gboolean
+is_over(const Tuner *self)
+{
+  return g_get_monotonic_time() >= self->deadline || g_cancellable_is_cancelled(self->cancellable);
+}
+
 static void
 prepare_candidate(gpointer data, gpointer user_data)
 {
   Candidate *candidate = data;
-  InferPrepare prepare = *(const InferPrepare *)user_data;
+  const Preparing *preparing = user_data;
+  InferPrepare prepare = *preparing->prepare;
   g_autoptr(GError) error = NULL;
+
+  if (is_over(preparing->tuner)) {
+    candidate->skipped = TRUE;
+    return;
+  }
 
   prepare.tactic = candidate->tactic;
   if (candidate->impl->prepare(&prepare, &error)) {
@@ -226,11 +244,12 @@ prepare_candidate(gpointer data, gpointer user_data)
 static void
 prepare_candidates(Tuner *self, GPtrArray *list, const InferPrepare *prepare)
 {
+  Preparing preparing = {.tuner = self, .prepare = prepare};
   GThreadPool *pool = NULL;
 
   if (!self->engine->device->backend->host_memory)
-    pool = g_thread_pool_new(prepare_candidate, (gpointer)prepare, (gint)g_get_num_processors(),
-                             FALSE, NULL);
+    pool =
+        g_thread_pool_new(prepare_candidate, &preparing, (gint)g_get_num_processors(), FALSE, NULL);
   for (guint i = 0; i < list->len; i++) {
     Candidate *candidate = list->pdata[i];
     if (candidate->known)
@@ -238,7 +257,7 @@ prepare_candidates(Tuner *self, GPtrArray *list, const InferPrepare *prepare)
     if (pool)
       g_thread_pool_push(pool, candidate, NULL);
     else
-      prepare_candidate(candidate, (gpointer)prepare);
+      prepare_candidate(candidate, &preparing);
   }
   if (pool)
     g_thread_pool_free(pool, FALSE, TRUE);
@@ -342,10 +361,12 @@ measure_all(Tuner *self, guint step, GPtrArray *list, const InferPrepare *prepar
     if (candidate->known)
       continue;
     ok = ok && !g_cancellable_set_error_if_cancelled(self->cancellable, error);
-    if (ok && candidate->state)
+    if (candidate->skipped)
+      candidate->time = REFUSED;
+    else if (ok && candidate->state)
       measure(self, step, candidate, best);
     best = MIN(best, candidate->time);
-    if (ok)
+    if (ok && !candidate->skipped)
       infer_timing_cache_add(self->cache, candidate->key, candidate->time);
     if (candidate->state && candidate->impl->release)
       candidate->impl->release(candidate->state);
@@ -391,16 +412,15 @@ tune_prepared(Tuner *self, guint index, const InferPrepare *prepare, InferChoice
 {
   g_autofree char *name =
       describe_step(self->engine, prepare->step, prepare->inputs, prepare->outputs);
+  gint64 start = g_get_monotonic_time();
   g_autoptr(GPtrArray) list = list_candidates(self, prepare, name);
 
+  g_debug("%s: %u candidates, %.2f s to list", prepare->step->name, list->len,
+          (double)(g_get_monotonic_time() - start) / 1e6);
   if (list->len < 2)
     return TRUE;
-  if (!all_known(list)) {
-    if (g_get_monotonic_time() >= self->deadline)
-      return TRUE;
-    if (!measure_all(self, index, list, prepare, error))
-      return FALSE;
-  }
+  if (!all_known(list) && !measure_all(self, index, list, prepare, error))
+    return FALSE;
   keep_best(list, prepare->step, choice);
   return TRUE;
 }
@@ -416,7 +436,7 @@ tune_step(Tuner *self, guint index, InferChoice *choice, GError **error)
   gboolean ok;
 
   if (infer_step_is_view(step) || self->prepared->skipped[index] || step->impl->on_host ||
-      step->impl == &infer_impl_reformat)
+      step->impl == &infer_impl_reformat || g_get_monotonic_time() >= self->deadline)
     return TRUE;
   packs = infer_packs_new(); /* most candidates lose, and their weights with them */
   infer_prepared_operands(self->prepared, index, &inputs, &outputs);

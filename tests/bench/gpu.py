@@ -155,7 +155,8 @@ def measure_torch(args, name, batch):
     with torch.no_grad():
         x = torch.randn(batch, 3, size, size, device='cuda')
         network = network.cuda()
-        result['eager fp32'] = rate(lambda: network(x), batch, args.seconds)
+        if args.eager:
+            result['eager fp32'] = rate(lambda: network(x), batch, args.seconds)
         network = network.half().to(memory_format=torch.channels_last)
         x = x.half().contiguous(memory_format=torch.channels_last)
         for _ in range(3):
@@ -183,6 +184,7 @@ def main():
     parser.add_argument('--build-time', type=float, default=0, help='seconds after which no more tactics are measured')
     parser.add_argument('--no-torch', dest='torch', action='store_false')
     parser.add_argument('--no-compile', dest='compile', action='store_false')
+    parser.add_argument('--no-eager', dest='eager', action='store_false')
     parser.add_argument('--no-verify', action='store_true')
     parser.add_argument('--autotune', action='store_true')
     parser.add_argument('--profile', type=int, default=0, help='batch to print the times of steps of, in the log')
