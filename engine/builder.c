@@ -25,6 +25,8 @@ struct _InferBuilder {
   guint64 time_budget;
   gsize workspace_limit;
   gboolean deterministic;
+  gboolean refittable;
+  gboolean stripped;
   char *timing_cache;
   GArray *profiles; /* Profile */
   InferProgressFunc progress;
@@ -151,6 +153,18 @@ infer_builder_set_timing_cache(InferBuilder *self, const char *path)
 }
 
 void
+infer_builder_set_refittable(InferBuilder *self, gboolean refittable)
+{
+  self->refittable = refittable;
+}
+
+void
+infer_builder_set_stripped(InferBuilder *self, gboolean stripped)
+{
+  self->stripped = stripped;
+}
+
+void
 infer_builder_set_progress(InferBuilder *self, InferProgressFunc func, gpointer user_data,
                            GDestroyNotify destroy)
 {
@@ -249,14 +263,52 @@ check_network(InferNetwork *network, GError **error)
   return FALSE;
 }
 
+static gboolean
+has_output(InferNetwork *network, const char *name)
+{
+  for (guint i = 0; i < infer_network_get_n_outputs(network); i++)
+    if (g_str_equal(infer_network_get_output(network, i)->name, name))
+      return TRUE;
+  return FALSE;
+}
+
+/* What is marked for debugging leaves the network as outputs do, so that every pass keeps it. */
+static gboolean
+mark_debug(InferNetwork *network, GError **error)
+{
+  for (guint i = 0; i < infer_network_get_n_tensors(network); i++) {
+    InferTensor *tensor = infer_network_get_tensor(network, i);
+    if (tensor->is_debug && !tensor->is_output &&
+        !infer_network_mark_output(network, tensor, NULL, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 static char **
-output_names(InferNetwork *network)
+debug_names(InferNetwork *network)
+{
+  GStrvBuilder *builder = g_strv_builder_new();
+  char **names;
+
+  for (guint i = 0; i < infer_network_get_n_tensors(network); i++)
+    if (infer_network_get_tensor(network, i)->is_debug)
+      g_strv_builder_add(builder, infer_network_get_tensor(network, i)->name);
+  names = g_strv_builder_end(builder);
+  g_strv_builder_unref(builder);
+  return names;
+}
+
+/* The outputs of @network that are outputs of @source, where they are not debug tensors only. */
+static char **
+output_names(InferNetwork *source, InferNetwork *network)
 {
   GStrvBuilder *builder = g_strv_builder_new();
   char **names;
 
   for (guint i = 0; i < infer_network_get_n_outputs(network); i++)
-    g_strv_builder_add(builder, infer_network_get_output(network, i)->name);
+    if (has_output(source, infer_network_get_output(network, i)->name))
+      g_strv_builder_add(builder, infer_network_get_output(network, i)->name);
   names = g_strv_builder_end(builder);
   g_strv_builder_unref(builder);
   return names;
@@ -274,20 +326,24 @@ typical_values(InferNetwork *network)
 }
 
 static InferEngine *
-lower(InferBuilder *self, InferNetwork *network, InferDevice *device, const char *source,
-      GError **error)
+lower(InferBuilder *self, InferNetwork *network, char **outputs, char **debug, InferDevice *device,
+      const char *source, GError **error)
 {
-  g_auto(GStrv) outputs = output_names(network);
   const InferSymbolValues values = typical_values(network);
   g_autoptr(InferNetwork) tail = NULL;
+  g_autoptr(InferEngine) engine = NULL;
   InferProgram *program;
 
   if (!infer_tail_split(network, &values, &tail, error))
     return NULL;
   program = infer_lower(network, device, self->fusion, error);
-  return program ? infer_engine_new(program, g_steal_pointer(&tail), (const char *const *)outputs,
-                                    device, source, error)
-                 : NULL;
+  if (!program)
+    return NULL;
+  engine = infer_engine_new(program, g_steal_pointer(&tail), (const char *const *)outputs, device,
+                            source, error);
+  return engine && infer_engine_set_debug(engine, (const char *const *)debug, error)
+             ? g_steal_pointer(&engine)
+             : NULL;
 }
 
 /* --- what was asked of single layers --- */
@@ -357,6 +413,16 @@ asks_precision(InferNetwork *network)
   return FALSE;
 }
 
+/* The network as the passes get it. */
+static InferNetwork *
+begin(InferBuilder *self, InferNetwork *source, GError **error)
+{
+  g_autoptr(InferNetwork) network = infer_network_copy(source);
+
+  return mark_debug(network, error) && fix_symbols(self, network, error) ? g_steal_pointer(&network)
+                                                                         : NULL;
+}
+
 static InferNetwork *
 optimize(InferBuilder *self, InferNetwork *source, InferDevice *device, GPtrArray *notes,
          GCancellable *cancellable, GError **error)
@@ -367,7 +433,7 @@ optimize(InferBuilder *self, InferNetwork *source, InferDevice *device, GPtrArra
   /* Loops that are computed in advance look at it. */
   if (cancellable)
     g_cancellable_push_current(cancellable);
-  ok = fix_symbols(self, network, error) && infer_passes_run(network, cancellable, error);
+  ok = infer_passes_run(network, cancellable, error);
   if (cancellable)
     g_cancellable_pop_current(cancellable);
   if (!ok)
@@ -392,20 +458,58 @@ keep_notes(InferEngine *engine, GPtrArray *notes)
     g_info("%s", (const char *)notes->pdata[i]);
 }
 
+static void
+keep_model(InferBuilder *self, InferEngine *engine, InferNetwork *begun)
+{
+  if (!self->refittable && !self->stripped)
+    return;
+  engine->model = infer_model_new(begun, self->fusion, self->precisions);
+  engine->strip = self->stripped;
+}
+
 static InferEngine *
 make_engine(InferBuilder *self, InferNetwork *source_network, const char *source,
             GCancellable *cancellable, GError **error)
 {
   g_autoptr(InferDevice) device = infer_device_open(self->device, self->threads, error);
   g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+  g_auto(GStrv) outputs = NULL;
+  g_auto(GStrv) debug = NULL;
+  g_autoptr(InferNetwork) begun = NULL;
   g_autoptr(InferNetwork) network = NULL;
   InferEngine *engine;
 
   if (!device || !check_network(source_network, error) ||
       !report(self, "passes", 0, cancellable, error))
     return NULL;
-  network = optimize(self, source_network, device, notes, cancellable, error);
-  engine = network ? lower(self, network, device, source, error) : NULL;
+  begun = begin(self, source_network, error);
+  network = begun ? optimize(self, begun, device, notes, cancellable, error) : NULL;
+  if (!network)
+    return NULL;
+  outputs = output_names(source_network, network);
+  debug = debug_names(source_network);
+  engine = lower(self, network, outputs, debug, device, source, error);
+  if (!engine)
+    return NULL;
+  keep_notes(engine, notes);
+  keep_model(self, engine, begun);
+  return engine;
+}
+
+InferEngine *
+infer_model_build(const InferModel *model, InferEngine *old, GCancellable *cancellable,
+                  GError **error)
+{
+  g_autoptr(InferBuilder) self = infer_builder_new();
+  g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+  g_autoptr(InferNetwork) network = NULL;
+  InferEngine *engine;
+
+  infer_builder_set_fusion(self, model->fusion);
+  infer_builder_set_precisions(self, model->precisions);
+  network = optimize(self, model->network, old->device, notes, cancellable, error);
+  engine = network ? lower(self, network, old->outputs, old->debug, old->device, old->source, error)
+                   : NULL;
   if (engine)
     keep_notes(engine, notes);
   return engine;

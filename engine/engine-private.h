@@ -3,6 +3,7 @@
 
 #include <infer/context.h>
 #include <infer/engine.h>
+#include "model.h"
 #include "prepare.h"
 
 G_BEGIN_DECLS
@@ -19,8 +20,12 @@ struct _InferEngine {
   InferProgram *program;
   InferNetwork *tail; /* (nullable): what depends on data, evaluated after the program */
   char **outputs;     /* names, in the network's order */
+  char **debug;       /* names of outputs of the program or the tail that listeners get */
   InferDevice *device;
   InferPacks *packs;
+  InferModel *model; /* (nullable): where other weights may be set */
+  gboolean strip;    /* plans of it leave out weights */
+  gboolean hollow;   /* it was loaded from such a plan, and cannot run */
   InferModelInfo *info;
   char *source;        /* what the network was made from */
   gint64 batch_symbol; /* the dimension, or 0 where the batch is fixed */
@@ -35,6 +40,9 @@ struct _InferEngine {
  *  both together. */
 InferEngine *infer_engine_new(InferProgram *program, InferNetwork *tail, const char *const *outputs,
                               InferDevice *device, const char *source, GError **error);
+
+/** Says which outputs of the program or the tail are debug tensors. */
+gboolean infer_engine_set_debug(InferEngine *engine, const char *const *names, GError **error);
 
 /** The batch that is prepared to run @batch rows: small ones exactly, larger ones in steps, so
  *  that a changing number of streams does not prepare each number. */

@@ -6,10 +6,29 @@
 
 G_DEFINE_FINAL_TYPE(InferEngine, infer_engine, G_TYPE_OBJECT)
 
+static gpointer
+binding_copy(gpointer boxed)
+{
+  InferBinding *copy = g_memdup2(boxed, sizeof(InferBinding));
+
+  copy->name = g_strdup(copy->name);
+  return copy;
+}
+
+static void
+binding_free(gpointer boxed)
+{
+  g_free((char *)((InferBinding *)boxed)->name);
+  g_free(boxed);
+}
+
+G_DEFINE_BOXED_TYPE(InferBinding, infer_binding, binding_copy, binding_free)
+
 static void
 infer_engine_init(InferEngine *self)
 {
   self->packs = infer_packs_new();
+  self->debug = g_new0(char *, 1);
   self->bindings = g_array_new(FALSE, TRUE, sizeof(InferBinding));
   self->timings = g_array_new(FALSE, TRUE, sizeof(InferTiming));
   self->notes = g_ptr_array_new_with_free_func(g_free);
@@ -24,7 +43,9 @@ infer_engine_finalize(GObject *object)
   g_clear_pointer(&self->program, infer_program_free);
   g_clear_object(&self->tail);
   g_strfreev(self->outputs);
+  g_strfreev(self->debug);
   g_clear_pointer(&self->packs, infer_packs_free);
+  g_clear_pointer(&self->model, infer_model_free);
   g_clear_pointer(&self->device, infer_device_unref);
   g_clear_object(&self->info);
   g_array_unref(self->bindings);
@@ -203,6 +224,42 @@ infer_engine_find_binding(InferEngine *self, const char *name)
       return binding;
   }
   return NULL;
+}
+
+gboolean
+infer_engine_set_debug(InferEngine *self, const char *const *names, GError **error)
+{
+  for (guint i = 0; names[i]; i++) {
+    const InferTensor *tensor = infer_network_find_tensor(self->program->network, names[i]);
+
+    if ((!tensor || !tensor->is_output) && self->tail)
+      tensor = infer_network_find_tensor(self->tail, names[i]);
+    if (!tensor || !tensor->is_output) {
+      g_set_error(error, INFER_ERROR, INFER_ERROR_PLAN, "there is no debug tensor '%s'", names[i]);
+      return FALSE;
+    }
+  }
+  g_strfreev(self->debug);
+  self->debug = g_strdupv((char **)names);
+  return TRUE;
+}
+
+gboolean
+infer_engine_is_refittable(InferEngine *self)
+{
+  return self->model != NULL;
+}
+
+gboolean
+infer_engine_is_stripped(InferEngine *self)
+{
+  return self->hollow;
+}
+
+const char *const *
+infer_engine_get_debug_names(InferEngine *self)
+{
+  return (const char *const *)self->debug;
 }
 
 const char *const *

@@ -55,6 +55,7 @@ copy_tensor(InferNetwork *copy, const InferTensor *tensor)
   twin->initial = tensor->initial ? infer_array_ref(tensor->initial) : NULL;
   twin->is_input = tensor->is_input;
   twin->is_output = tensor->is_output;
+  twin->is_debug = tensor->is_debug;
   twin->kind = tensor->kind;
   twin->item_dims = tensor->item_dims;
   twin->has_content = tensor->has_content;

@@ -1,29 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "graph.h"
-#include "plan.h"
+#include "plan-reader.h"
 #include "plugin-private.h"
 #include "string-pack.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <xxhash.h>
 
 /* Networks of a hundred thousand nodes exist; a million is a damaged file. */
 #define MAX_ITEMS 1000000
+/* The most bytes of one tensor that was left out: plans are not larger. */
+#define MAX_LEFT_OUT ((gsize)1 << 31)
 
-typedef struct {
-  const char *source;
-  GVariant *table;
-  GBytes *data;
-  GArray *blobs; /* GBytes * */
-  InferNetwork *network;
-  InferOrder *orders;
-  guint depth; /* sub-networks around */
-} Reader;
-
-static gboolean G_GNUC_PRINTF(3, 4)
-    damaged(const char *source, GError **error, const char *format, ...)
+gboolean
+infer_plan_damaged(const char *source, GError **error, const char *format, ...)
 {
   g_autofree char *message = NULL;
   va_list args;
@@ -86,16 +79,16 @@ check_file(GBytes *bytes, InferPlanHeader *header, const char *source, GError **
   if (GUINT32_FROM_LE(header->header_size) != sizeof *header || table > size - sizeof *header ||
       offset % INFER_PLAN_ALIGNMENT || offset > size || offset < sizeof *header + table ||
       data != size - offset)
-    return damaged(source, error,
-                   "it has %" G_GSIZE_FORMAT " bytes, its header speaks of %" G_GUINT64_FORMAT,
-                   size, offset + data);
+    return infer_plan_damaged(
+        source, error, "it has %" G_GSIZE_FORMAT " bytes, its header speaks of %" G_GUINT64_FORMAT,
+        size, offset + data);
   if (header->reserved || offset - sizeof *header - table >= INFER_PLAN_ALIGNMENT ||
       !is_padding(file, sizeof *header + table, offset))
-    return damaged(source, error, "there is something between its parts");
+    return infer_plan_damaged(source, error, "there is something between its parts");
   if (XXH3_64bits(file + sizeof *header, table) != GUINT64_FROM_LE(header->table_hash))
-    return damaged(source, error, "the checksum of its tables is wrong");
+    return infer_plan_damaged(source, error, "the checksum of its tables is wrong");
   if (XXH3_64bits(file + offset, data) != GUINT64_FROM_LE(header->data_hash))
-    return damaged(source, error, "the checksum of its weights is wrong");
+    return infer_plan_damaged(source, error, "the checksum of its weights is wrong");
   return TRUE;
 }
 
@@ -109,22 +102,22 @@ read_table(GBytes *bytes, const InferPlanHeader *header, const char *source, GEr
       g_variant_ref_sink(g_variant_new_from_bytes(G_VARIANT_TYPE_VARDICT, copy, FALSE));
 
   if (!g_variant_is_normal_form(table)) {
-    damaged(source, error, "its tables cannot be read");
+    infer_plan_damaged(source, error, "its tables cannot be read");
     return NULL;
   }
   return g_steal_pointer(&table);
 }
 
-static GVariant *
-get_part(Reader *self, const char *name, const char *type, GError **error)
+GVariant *
+infer_plan_part(InferPlanReader *self, const char *name, const char *type, GError **error)
 {
   GVariant *part = g_variant_lookup_value(self->table, name, G_VARIANT_TYPE(type));
 
   if (!part)
-    damaged(self->source, error, "it has no '%s'", name);
+    infer_plan_damaged(self->source, error, "it has no '%s'", name);
   else if (g_variant_is_container(part) && g_variant_n_children(part) > MAX_ITEMS) {
     g_clear_pointer(&part, g_variant_unref);
-    damaged(self->source, error, "it has too many '%s'", name);
+    infer_plan_damaged(self->source, error, "it has too many '%s'", name);
   }
   return part;
 }
@@ -132,9 +125,9 @@ get_part(Reader *self, const char *name, const char *type, GError **error)
 /* --- parts --- */
 
 static gboolean
-read_blobs(Reader *self, GError **error)
+read_blobs(InferPlanReader *self, GError **error)
 {
-  g_autoptr(GVariant) part = get_part(self, "blobs", INFER_PLAN_BLOBS, error);
+  g_autoptr(GVariant) part = infer_plan_part(self, "blobs", INFER_PLAN_BLOBS, error);
   gsize size = g_bytes_get_size(self->data);
 
   for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
@@ -143,24 +136,25 @@ read_blobs(Reader *self, GError **error)
 
     g_variant_get_child(part, i, "(tt)", &offset, &length);
     if (offset > size || length > size - offset || offset % INFER_PLAN_ALIGNMENT)
-      return damaged(self->source, error, "weights %" G_GSIZE_FORMAT " lie outside the file", i);
+      return infer_plan_damaged(self->source, error,
+                                "weights %" G_GSIZE_FORMAT " lie outside the file", i);
     blob = g_bytes_new_from_bytes(self->data, offset, length);
     g_array_append_val(self->blobs, blob);
   }
   return part != NULL;
 }
 
-static GBytes *
-get_blob(Reader *self, gint index)
+GBytes *
+infer_plan_blob(InferPlanReader *self, gint index)
 {
   return index >= 0 && (guint)index < self->blobs->len ? g_array_index(self->blobs, GBytes *, index)
                                                        : NULL;
 }
 
 static gboolean
-read_symbols(Reader *self, GError **error)
+read_symbols(InferPlanReader *self, GError **error)
 {
-  g_autoptr(GVariant) part = get_part(self, "symbols", INFER_PLAN_SYMBOLS, error);
+  g_autoptr(GVariant) part = infer_plan_part(self, "symbols", INFER_PLAN_SYMBOLS, error);
 
   for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
     const char *name;
@@ -172,17 +166,54 @@ read_symbols(Reader *self, GError **error)
   return part != NULL;
 }
 
-static gboolean
-read_array(Reader *self, const char *name, gint blob, const InferTensor *tensor, InferArray **array,
-           GError **error)
+static void
+unmap(gpointer data)
 {
-  GBytes *bytes = get_blob(self, blob);
+  GBytes *extent = data;
+  gsize size;
+  gpointer memory = (gpointer)g_bytes_get_data(extent, &size);
+
+  munmap(memory, size);
+  g_bytes_unref(extent);
+}
+
+/* Zeros in place of contents that were left out. They take no memory: nothing writes them. */
+static InferArray *
+empty_array(InferPlanReader *self, const InferTensor *tensor, GError **error)
+{
+  gsize size = infer_type_size(tensor->type, infer_dims_count(&tensor->dims));
+  g_autoptr(GBytes) bytes = NULL;
+  gpointer memory;
+
+  if (!self->missing || size == 0 || size > MAX_LEFT_OUT ||
+      !infer_model_is_weight_type(tensor->type)) {
+    infer_plan_damaged(self->source, error, "tensor '%s' cannot have been left out", tensor->name);
+    return NULL;
+  }
+  memory = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_MEMORY, "plan '%s': tensor '%s' finds no room",
+                self->source, tensor->name);
+    return NULL;
+  }
+  bytes = g_bytes_new_with_free_func(memory, size, unmap, g_bytes_new_static(memory, size));
+  g_hash_table_add(self->missing, g_strdup(tensor->name));
+  return infer_array_new_from_bytes(tensor->type, &tensor->dims, bytes, error);
+}
+
+static gboolean
+read_array(InferPlanReader *self, const char *name, gint blob, const InferTensor *tensor,
+           InferArray **array, GError **error)
+{
+  GBytes *bytes = infer_plan_blob(self, blob);
 
   *array = NULL;
   if (blob == -1)
     return TRUE;
+  if (blob == INFER_PLAN_LEFT_OUT)
+    return (*array = empty_array(self, tensor, error)) != NULL;
   if (!bytes)
-    return damaged(self->source, error, "tensor '%s' has no contents", name);
+    return infer_plan_damaged(self->source, error, "tensor '%s' has no contents", name);
   *array = tensor->type == INFER_TYPE_STRING
                ? infer_strings_unpack(&tensor->dims, bytes, error)
                : infer_array_new_from_bytes(tensor->type, &tensor->dims, bytes, error);
@@ -192,7 +223,7 @@ read_array(Reader *self, const char *name, gint blob, const InferTensor *tensor,
 }
 
 static gboolean
-read_tensor(Reader *self, GVariant *item, guint index, GError **error)
+read_tensor(InferPlanReader *self, GVariant *item, guint index, GError **error)
 {
   const char *name;
   guint32 type;
@@ -212,20 +243,21 @@ read_tensor(Reader *self, GVariant *item, guint index, GError **error)
   axes = g_variant_get_fixed_array(order_part, &n_axes, 1);
   if (n > INFER_MAX_DIMS || n_axes != n ||
       (infer_type_bits((InferType)type) == 0 && type != INFER_TYPE_STRING))
-    return damaged(self->source, error, "tensor '%s' has an impossible type or rank", name);
+    return infer_plan_damaged(self->source, error, "tensor '%s' has an impossible type or rank",
+                              name);
   dims.n = order->n = (gint)n;
   for (gsize i = 0; i < n; i++) {
     dims.d[i] = d[i];
     order->axis[i] = axes[i];
     if (INFER_DIM_IS_SYMBOL(d[i]) &&
         INFER_DIM_SYMBOL_INDEX(d[i]) >= infer_network_get_n_symbols(self->network))
-      return damaged(self->source, error, "tensor '%s' has an unknown dimension", name);
+      return infer_plan_damaged(self->source, error, "tensor '%s' has an unknown dimension", name);
   }
   if (!infer_order_is_valid(order))
-    return damaged(self->source, error, "tensor '%s' has an impossible order", name);
+    return infer_plan_damaged(self->source, error, "tensor '%s' has an impossible order", name);
   tensor = infer_network_restore_tensor(self->network, name, (InferType)type, &dims);
   if (!tensor)
-    return damaged(self->source, error, "tensor '%s' is there twice", name);
+    return infer_plan_damaged(self->source, error, "tensor '%s' is there twice", name);
   if (!read_array(self, name, value, tensor, &array, error))
     return FALSE;
   if (array)
@@ -235,9 +267,9 @@ read_tensor(Reader *self, GVariant *item, guint index, GError **error)
 }
 
 static gboolean
-read_tensors(Reader *self, GError **error)
+read_tensors(InferPlanReader *self, GError **error)
 {
-  g_autoptr(GVariant) part = get_part(self, "tensors", INFER_PLAN_TENSORS, error);
+  g_autoptr(GVariant) part = infer_plan_part(self, "tensors", INFER_PLAN_TENSORS, error);
 
   if (!part)
     return FALSE;
@@ -251,9 +283,9 @@ read_tensors(Reader *self, GError **error)
 }
 
 static gboolean
-read_inputs(Reader *self, GError **error)
+read_inputs(InferPlanReader *self, GError **error)
 {
-  g_autoptr(GVariant) part = get_part(self, "inputs", INFER_PLAN_INDICES, error);
+  g_autoptr(GVariant) part = infer_plan_part(self, "inputs", INFER_PLAN_INDICES, error);
 
   for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
     guint32 index;
@@ -264,18 +296,19 @@ read_inputs(Reader *self, GError **error)
     tensor = infer_network_get_tensor(self->network, index);
     initial = tensor ? g_steal_pointer(&tensor->initial) : NULL;
     if (!tensor || !infer_network_restore_input(self->network, tensor, initial))
-      return damaged(self->source, error, "input %" G_GSIZE_FORMAT " is not a tensor of its own",
-                     i);
+      return infer_plan_damaged(self->source, error,
+                                "input %" G_GSIZE_FORMAT " is not a tensor of its own", i);
     for (gint k = 0; self->depth == 0 && k < tensor->dims.n; k++)
       if (tensor->dims.d[k] == INFER_DIM_UNKNOWN)
-        return damaged(self->source, error, "input '%s' has an unknown dimension", tensor->name);
+        return infer_plan_damaged(self->source, error, "input '%s' has an unknown dimension",
+                                  tensor->name);
   }
   return part != NULL;
 }
 
 /* The tensors that a list of indices names; -1 is an absent one where that is allowed. */
 static InferTensor **
-get_tensors(Reader *self, GVariant *list, gboolean optional, guint *n, GError **error)
+get_tensors(InferPlanReader *self, GVariant *list, gboolean optional, guint *n, GError **error)
 {
   gsize count;
   const gint32 *indices = g_variant_get_fixed_array(list, &count, 4);
@@ -287,7 +320,7 @@ get_tensors(Reader *self, GVariant *list, gboolean optional, guint *n, GError **
     tensors[i] =
         indices[i] >= 0 ? infer_network_get_tensor(self->network, (guint)indices[i]) : NULL;
     if (!tensors[i]) {
-      damaged(self->source, error, "a node names a tensor that is not there");
+      infer_plan_damaged(self->source, error, "a node names a tensor that is not there");
       return NULL;
     }
   }
@@ -296,7 +329,7 @@ get_tensors(Reader *self, GVariant *list, gboolean optional, guint *n, GError **
 }
 
 static const InferOp *
-find_op(Reader *self, const char *node, const char *name, guint32 version, GError **error)
+find_op(InferPlanReader *self, const char *node, const char *name, guint32 version, GError **error)
 {
   gboolean plugin = infer_plugin_is_id(name);
   g_autofree char *key = plugin ? g_strdup_printf("%s@%u", name, version) : g_strdup(name);
@@ -318,7 +351,7 @@ find_op(Reader *self, const char *node, const char *name, guint32 version, GErro
 }
 
 static gboolean
-read_node(Reader *self, GVariant *item, GError **error)
+read_node(InferPlanReader *self, GVariant *item, GError **error)
 {
   const char *name, *op_name;
   guint32 version;
@@ -343,9 +376,9 @@ read_node(Reader *self, GVariant *item, GError **error)
 }
 
 static gboolean
-read_nodes(Reader *self, GError **error)
+read_nodes(InferPlanReader *self, GError **error)
 {
-  g_autoptr(GVariant) part = get_part(self, "nodes", INFER_PLAN_NODES, error);
+  g_autoptr(GVariant) part = infer_plan_part(self, "nodes", INFER_PLAN_NODES, error);
 
   for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
     g_autoptr(GVariant) item = g_variant_get_child_value(part, i);
@@ -356,9 +389,9 @@ read_nodes(Reader *self, GError **error)
 }
 
 static gboolean
-read_kinds(Reader *self, GError **error)
+read_kinds(InferPlanReader *self, GError **error)
 {
-  g_autoptr(GVariant) part = get_part(self, "kinds", INFER_PLAN_KINDS, error);
+  g_autoptr(GVariant) part = infer_plan_part(self, "kinds", INFER_PLAN_KINDS, error);
 
   for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
     guint32 index, kind;
@@ -367,27 +400,28 @@ read_kinds(Reader *self, GError **error)
     g_variant_get_child(part, i, "{uu}", &index, &kind);
     tensor = infer_network_get_tensor(self->network, index);
     if (!tensor || tensor->value || tensor->initial || kind > INFER_KIND_OPTIONAL_SEQUENCE)
-      return damaged(self->source, error, "tensor %u cannot be of kind %u", index, kind);
+      return infer_plan_damaged(self->source, error, "tensor %u cannot be of kind %u", index, kind);
     tensor->kind = (InferKind)kind;
     tensor->dims = INFER_DIMS_UNKNOWN;
   }
   return part != NULL;
 }
 
-static gboolean read_graph(Reader *self, GError **error);
+static gboolean read_graph(InferPlanReader *self, GError **error);
 
 static InferNetwork *
-read_sub_network(Reader *self, GVariant *table, GError **error)
+read_sub_network(InferPlanReader *self, GVariant *table, GError **error)
 {
-  Reader reader = {.source = self->source,
-                   .table = table,
-                   .data = self->data,
-                   .blobs = self->blobs,
-                   .depth = self->depth + 1};
+  InferPlanReader reader = {.source = self->source,
+                            .table = table,
+                            .data = self->data,
+                            .blobs = self->blobs,
+                            .depth = self->depth + 1};
   gboolean ok;
 
   if (reader.depth >= INFER_MAX_NESTING) {
-    damaged(self->source, error, "more than %d sub-networks are in each other", INFER_MAX_NESTING);
+    infer_plan_damaged(self->source, error, "more than %d sub-networks are in each other",
+                       INFER_MAX_NESTING);
     return NULL;
   }
   reader.network = infer_network_new();
@@ -399,12 +433,13 @@ read_sub_network(Reader *self, GVariant *table, GError **error)
 }
 
 static gboolean
-read_node_graphs(Reader *self, InferNode *node, GVariant *list, GError **error)
+read_node_graphs(InferPlanReader *self, InferNode *node, GVariant *list, GError **error)
 {
   g_autoptr(GPtrArray) graphs = g_ptr_array_new_with_free_func(g_object_unref);
 
   if (g_variant_n_children(list) != node->op->n_graphs)
-    return damaged(self->source, error, "node '%s' has another number of sub-networks", node->name);
+    return infer_plan_damaged(self->source, error, "node '%s' has another number of sub-networks",
+                              node->name);
   for (gsize i = 0; i < g_variant_n_children(list); i++) {
     g_autoptr(GVariant) table = g_variant_get_child_value(list, i);
     InferNetwork *graph = read_sub_network(self, table, error);
@@ -417,9 +452,9 @@ read_node_graphs(Reader *self, InferNode *node, GVariant *list, GError **error)
 }
 
 static gboolean
-read_graphs(Reader *self, GError **error)
+read_graphs(InferPlanReader *self, GError **error)
 {
-  g_autoptr(GVariant) part = get_part(self, "graphs", INFER_PLAN_GRAPHS, error);
+  g_autoptr(GVariant) part = infer_plan_part(self, "graphs", INFER_PLAN_GRAPHS, error);
 
   for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
     guint32 index;
@@ -429,7 +464,8 @@ read_graphs(Reader *self, GError **error)
     g_variant_get_child(part, i, "(u@aa{sv})", &index, &list);
     node = infer_network_get_node(self->network, index);
     if (!node || node->n_graphs > 0)
-      return damaged(self->source, error, "there is no node %u for a sub-network", index);
+      return infer_plan_damaged(self->source, error, "there is no node %u for a sub-network",
+                                index);
     if (!read_node_graphs(self, node, list, error))
       return FALSE;
   }
@@ -437,9 +473,9 @@ read_graphs(Reader *self, GError **error)
 }
 
 static gboolean
-read_outputs(Reader *self, GError **error)
+read_outputs(InferPlanReader *self, GError **error)
 {
-  g_autoptr(GVariant) part = get_part(self, "outputs", INFER_PLAN_INDICES, error);
+  g_autoptr(GVariant) part = infer_plan_part(self, "outputs", INFER_PLAN_INDICES, error);
 
   for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
     guint32 index;
@@ -448,171 +484,17 @@ read_outputs(Reader *self, GError **error)
     g_variant_get_child(part, i, "u", &index);
     tensor = infer_network_get_tensor(self->network, index);
     if (!tensor || !tensor->producer || tensor->value || tensor->is_output)
-      return damaged(self->source, error, "output %" G_GSIZE_FORMAT " is not written", i);
+      return infer_plan_damaged(self->source, error, "output %" G_GSIZE_FORMAT " is not written",
+                                i);
     if (!infer_network_mark_output(self->network, tensor, NULL, error))
       return FALSE;
   }
   return part != NULL;
 }
 
-static const InferImpl *
-find_impl(InferDevice *device, const InferNode *anchor, const char *name)
-{
-  if (g_str_equal(name, infer_impl_reference.name))
-    return &infer_impl_reference;
-  if (g_str_equal(name, infer_impl_reformat.name))
-    return &infer_impl_reformat;
-  return infer_plugin_of(anchor->op) ? infer_plugin_find_impl(device, anchor->op, name)
-                                     : infer_device_find_impl(device, anchor->op->name, name);
-}
-
-static gboolean
-read_steps(Reader *self, InferProgram *program, InferDevice *device, GError **error)
-{
-  g_autoptr(GVariant) part = get_part(self, "steps", INFER_PLAN_STEPS, error);
-  guint at = 0, n_nodes = infer_network_get_n_nodes(self->network);
-
-  for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
-    const char *name, *impl;
-    guint32 n, anchor;
-    g_autofree InferNode **nodes = NULL;
-    InferStep *step;
-
-    g_variant_get_child(part, i, "(&suu&s)", &name, &n, &anchor, &impl);
-    if (n == 0 || n > n_nodes - at || anchor >= n)
-      return damaged(self->source, error, "step '%s' has an impossible number of nodes", name);
-    nodes = g_new(InferNode *, n);
-    for (guint j = 0; j < n; j++)
-      nodes[j] = infer_network_get_node(self->network, at++);
-    step = infer_step_new(nodes, n, anchor);
-    g_ptr_array_add(program->steps, step);
-    if (!*impl)
-      continue;
-    step->impl = find_impl(device, nodes[anchor], impl);
-    if (!step->impl) {
-      g_set_error(error, INFER_ERROR, INFER_ERROR_VERSION,
-                  "plan '%s', step '%s': device %s has no implementation '%s'; %s", self->source,
-                  name, device->name, impl,
-                  infer_plugin_of(nodes[anchor]->op)
-                      ? "load the plugin's library that brings it (--plugins, INFER_PLUGIN_PATH), "
-                        "or build the plan again"
-                      : "build the plan again on this machine");
-      return FALSE;
-    }
-  }
-  if (part && at != n_nodes)
-    return damaged(self->source, error, "some nodes belong to no step");
-  return part != NULL;
-}
-
-static gboolean
-read_choice(Reader *self, const InferStep *step, InferDevice *device, GVariant *item,
-            InferChoice *choice, GError **error)
-{
-  const char *impl, *tactic;
-
-  g_variant_get(item, "(&s&s)", &impl, &tactic);
-  choice->tactic = *tactic ? g_strdup(tactic) : NULL;
-  if (!*impl)
-    return TRUE;
-  choice->impl = step->impl ? find_impl(device, step->nodes[step->anchor], impl) : NULL;
-  return choice->impl ||
-         damaged(self->source, error, "step '%s' is tuned for '%s', which cannot run it",
-                 step->name, impl);
-}
-
-static gboolean
-read_tuning(Reader *self, InferProgram *program, InferDevice *device, GVariant *item,
-            GError **error)
-{
-  g_autoptr(GVariant) numbers = NULL;
-  g_autoptr(GVariant) list = NULL;
-  InferSymbolValues values = {{0}};
-  InferTuning *tuning;
-  const gint64 *numbers_data;
-  gsize n;
-
-  g_variant_get(item, "(@ax@a(ss))", &numbers, &list);
-  numbers_data = g_variant_get_fixed_array(numbers, &n, 8);
-  if (n > INFER_MAX_SYMBOLS || g_variant_n_children(list) != program->steps->len)
-    return damaged(self->source, error, "a tuning is for another network");
-  for (gsize i = 0; i < n; i++)
-    values.values[i] = numbers_data[i];
-  tuning = infer_tuning_new(&values, program->steps->len);
-  g_ptr_array_add(program->tunings, tuning);
-  for (guint i = 0; i < tuning->n; i++) {
-    g_autoptr(GVariant) choice = g_variant_get_child_value(list, i);
-    if (!read_choice(self, program->steps->pdata[i], device, choice, &tuning->choices[i], error))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-/* Tactics mean something on the device and with the libraries that they were measured on. */
-static gboolean
-read_tunings(Reader *self, InferProgram *program, InferDevice *device, GError **error)
-{
-  g_autoptr(GVariant) part = get_part(self, "tunings", INFER_PLAN_TUNINGS, error);
-  const char *key = NULL;
-
-  if (!part)
-    return FALSE;
-  program->tunings = g_ptr_array_new_with_free_func(infer_tuning_free);
-  if (!g_variant_lookup(self->table, "device-key", "&s", &key) || !g_str_equal(key, device->key))
-    return TRUE;
-  for (gsize i = 0; i < g_variant_n_children(part); i++) {
-    g_autoptr(GVariant) item = g_variant_get_child_value(part, i);
-    if (!read_tuning(self, program, device, item, error))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-static gboolean
-read_packs(Reader *self, InferEngine *engine, GError **error)
-{
-  g_autoptr(GVariant) part = get_part(self, "packs", INFER_PLAN_PACKS, error);
-  const char *key = NULL;
-
-  if (!part)
-    return FALSE;
-  if (!g_variant_lookup(self->table, "device-key", "&s", &key) ||
-      !g_str_equal(key, engine->device->key)) {
-    g_info("plan '%s' was made for '%s', this is '%s': weights are packed again", self->source,
-           key ? key : "", engine->device->key);
-    return TRUE;
-  }
-  for (gsize i = 0; i < g_variant_n_children(part); i++) {
-    guint32 tensor;
-    gint blob;
-    g_autoptr(GVariant) bytes = NULL;
-    g_autoptr(GBytes) pack_key = NULL;
-
-    g_variant_get_child(part, i, "(u@ayi)", &tensor, &bytes, &blob);
-    pack_key = g_variant_get_data_as_bytes(bytes);
-    if (!get_blob(self, blob))
-      return damaged(self->source, error, "packed weights lie outside the file");
-    infer_packs_add(engine->packs, tensor, pack_key, get_blob(self, blob));
-  }
-  return TRUE;
-}
-
-static gboolean
-read_timings(Reader *self, InferEngine *engine, GError **error)
-{
-  g_autoptr(GVariant) part = get_part(self, "timings", INFER_PLAN_TIMINGS, error);
-
-  for (gsize i = 0; part && i < g_variant_n_children(part); i++) {
-    InferTiming timing;
-    g_variant_get_child(part, i, "(ut)", &timing.batch, &timing.nanoseconds);
-    g_array_append_val(engine->timings, timing);
-  }
-  return part != NULL;
-}
-
 /* Symbols, tensors and nodes of the network that the table describes. */
 static gboolean
-read_graph(Reader *self, GError **error)
+read_graph(InferPlanReader *self, GError **error)
 {
   return read_symbols(self, error) && read_tensors(self, error) && read_inputs(self, error) &&
          read_nodes(self, error) && read_outputs(self, error) && read_kinds(self, error) &&
@@ -621,7 +503,7 @@ read_graph(Reader *self, GError **error)
 
 /* The tail's inputs have to be what the program leaves behind. */
 static gboolean
-check_tail(const Reader *self, InferNetwork *tail, GError **error)
+check_tail(const InferPlanReader *self, InferNetwork *tail, GError **error)
 {
   for (guint i = 0; i < infer_network_get_n_inputs(tail); i++) {
     const InferTensor *input = infer_network_get_input(tail, i);
@@ -631,17 +513,22 @@ check_tail(const Reader *self, InferNetwork *tail, GError **error)
       continue;
     if (!source || input->kind != INFER_KIND_TENSOR || (!source->is_output && !source->is_input) ||
         source->type != input->type)
-      return damaged(self->source, error, "its tail reads '%s', which is not there", input->name);
+      return infer_plan_damaged(self->source, error, "its tail reads '%s', which is not there",
+                                input->name);
   }
   return TRUE;
 }
 
 static gboolean
-read_tail(Reader *self, InferNetwork **tail, GError **error)
+read_tail(InferPlanReader *self, InferNetwork **tail, GError **error)
 {
   g_autoptr(GVariant) part =
       g_variant_lookup_value(self->table, "tail", G_VARIANT_TYPE(INFER_PLAN_TAIL));
-  Reader reader = {.source = self->source, .table = part, .data = self->data, .blobs = self->blobs};
+  InferPlanReader reader = {.source = self->source,
+                            .table = part,
+                            .data = self->data,
+                            .blobs = self->blobs,
+                            .missing = self->missing};
   gboolean ok;
 
   *tail = NULL;
@@ -658,9 +545,9 @@ read_tail(Reader *self, InferNetwork **tail, GError **error)
 }
 
 static gboolean
-read_network(Reader *self, GError **error)
+read_network(InferPlanReader *self, GError **error)
 {
-  g_autoptr(GVariant) info_text = get_part(self, "model-info", "s", error);
+  g_autoptr(GVariant) info_text = infer_plan_part(self, "model-info", "s", error);
   g_autoptr(InferModelInfo) info = NULL;
   const char *text;
   gsize length;
@@ -680,9 +567,9 @@ read_network(Reader *self, GError **error)
 /* --- whole --- */
 
 static InferDevice *
-open_device(Reader *self, const char *wanted, guint threads, GError **error)
+open_device(InferPlanReader *self, const char *wanted, guint threads, GError **error)
 {
-  g_autoptr(GVariant) part = get_part(self, "device", "s", error);
+  g_autoptr(GVariant) part = infer_plan_part(self, "device", "s", error);
   g_auto(GStrv) have = NULL;
   g_auto(GStrv) want = NULL;
 
@@ -701,8 +588,76 @@ open_device(Reader *self, const char *wanted, guint threads, GError **error)
   return infer_device_open(wanted, threads, error);
 }
 
+static gboolean
+read_debug(InferPlanReader *self, InferEngine *engine, GError **error)
+{
+  g_autoptr(GVariant) names =
+      g_variant_lookup_value(self->table, "debug-names", G_VARIANT_TYPE_STRING_ARRAY);
+  g_autofree const char **list = names ? g_variant_get_strv(names, NULL) : NULL;
+
+  if (!list || infer_engine_set_debug(engine, list, error))
+    return TRUE;
+  g_prefix_error(error, "plan '%s': ", self->source);
+  return FALSE;
+}
+
+/* What was asked of the nodes when they were built. */
+static gboolean
+read_asked(InferPlanReader *self, GError **error)
+{
+  g_autoptr(GVariant) part = infer_plan_part(self, "asked", INFER_PLAN_INDICES, error);
+  guint n = infer_network_get_n_nodes(self->network);
+
+  if (part && g_variant_n_children(part) != n)
+    return infer_plan_damaged(self->source, error, "its model is of another length");
+  for (guint i = 0; part && i < n; i++) {
+    InferNode *node = infer_network_get_node(self->network, i);
+    guint32 asked;
+
+    g_variant_get_child(part, i, "u", &asked);
+    if (!infer_node_set_precision(node, (InferType)(asked & ~(guint32)INFER_PLAN_ON_HOST), error))
+      return FALSE;
+    node->on_host = (asked & INFER_PLAN_ON_HOST) != 0;
+  }
+  return part != NULL;
+}
+
+static gboolean
+read_model(InferPlanReader *self, InferEngine *engine, GError **error)
+{
+  g_autoptr(GVariant) part =
+      g_variant_lookup_value(self->table, "model", G_VARIANT_TYPE(INFER_PLAN_MODEL));
+  g_autoptr(GHashTable) missing = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  InferPlanReader reader = {.source = self->source,
+                            .table = part,
+                            .data = self->data,
+                            .blobs = self->blobs,
+                            .missing = missing};
+  gboolean fusion = TRUE, ok;
+  guint32 precisions = 0;
+
+  engine->hollow = g_hash_table_size(self->missing) > 0;
+  if (!part)
+    return !engine->hollow || infer_plan_damaged(self->source, error, "weights are missing");
+  reader.network = infer_network_new();
+  ok = read_graph(&reader, error) && read_asked(&reader, error);
+  g_free(reader.orders);
+  g_variant_lookup(part, "fusion", "b", &fusion);
+  g_variant_lookup(part, "precisions", "u", &precisions);
+  if (ok) {
+    infer_network_set_model_info(reader.network,
+                                 infer_network_get_model_info(engine->program->network));
+    engine->model = infer_model_new(reader.network, fusion, precisions);
+    g_hash_table_unref(engine->model->missing);
+    engine->model->missing = g_steal_pointer(&missing);
+    engine->hollow |= g_hash_table_size(engine->model->missing) > 0;
+  }
+  g_object_unref(reader.network);
+  return ok;
+}
+
 static InferEngine *
-read_engine(Reader *self, const char *device_name, guint threads, GError **error)
+read_engine(InferPlanReader *self, const char *device_name, guint threads, GError **error)
 {
   g_autoptr(InferDevice) device = open_device(self, device_name, threads, error);
   g_autoptr(InferProgram) program = NULL;
@@ -714,19 +669,20 @@ read_engine(Reader *self, const char *device_name, guint threads, GError **error
 
   if (!device || !read_network(self, error) || !read_tail(self, &tail, error))
     return NULL;
-  names = get_part(self, "output-names", "as", error);
+  names = infer_plan_part(self, "output-names", "as", error);
   if (!names)
     return NULL;
   outputs = g_variant_get_strv(names, NULL);
   if (!outputs[0]) {
-    damaged(self->source, error, "it has no output");
+    infer_plan_damaged(self->source, error, "it has no output");
     return NULL;
   }
   program = g_new0(InferProgram, 1);
   program->network = g_object_ref(self->network);
   program->orders = g_steal_pointer(&self->orders);
   program->steps = g_ptr_array_new_with_free_func(infer_step_free);
-  if (!read_steps(self, program, device, error) || !read_tunings(self, program, device, error))
+  if (!infer_plan_read_steps(self, program, device, error) ||
+      !infer_plan_read_tunings(self, program, device, error))
     return NULL;
   if (!infer_program_check(program, device, error)) {
     g_prefix_error(error, "plan '%s': ", self->source);
@@ -735,7 +691,8 @@ read_engine(Reader *self, const char *device_name, guint threads, GError **error
   g_variant_lookup(self->table, "source", "&s", &origin);
   engine = infer_engine_new(g_steal_pointer(&program), g_steal_pointer(&tail), outputs, device,
                             origin, error);
-  if (!engine || !read_packs(self, engine, error) || !read_timings(self, engine, error))
+  if (!engine || !read_debug(self, engine, error) || !read_model(self, engine, error) ||
+      !infer_plan_read_packs(self, engine, error) || !infer_plan_read_timings(self, engine, error))
     return NULL;
   return g_steal_pointer(&engine);
 }
@@ -750,7 +707,7 @@ InferEngine *
 infer_plan_read(GBytes *bytes, const char *source, const char *device, guint threads,
                 GError **error)
 {
-  Reader reader = {.source = source};
+  InferPlanReader reader = {.source = source};
   InferPlanHeader header;
   InferEngine *engine = NULL;
 
@@ -761,9 +718,11 @@ infer_plan_read(GBytes *bytes, const char *source, const char *device, guint thr
     return NULL;
   reader.data = g_bytes_new_from_bytes(bytes, GUINT64_FROM_LE(header.data_offset),
                                        GUINT64_FROM_LE(header.data_size));
+  reader.missing = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   reader.blobs = g_array_new(FALSE, TRUE, sizeof(GBytes *));
   g_array_set_clear_func(reader.blobs, unref_blob);
   engine = read_engine(&reader, device, threads, error);
+  g_hash_table_unref(reader.missing);
   g_array_unref(reader.blobs);
   g_bytes_unref(reader.data);
   g_variant_unref(reader.table);

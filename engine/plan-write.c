@@ -10,6 +10,7 @@ typedef struct {
   GByteArray *data;
   GHashTable *seen; /* content hash -> index + 1, so that equal weights are stored once */
   gint n;
+  gboolean strip;
 } Writer;
 
 static gint
@@ -73,7 +74,9 @@ write_tensors(Writer *self, InferNetwork *network, const InferOrder *orders)
     const InferTensor *tensor = infer_network_get_tensor(network, i);
     const InferOrder plain = infer_order_row_major(tensor->dims.n);
     const InferOrder *order = orders ? &orders[i] : &plain;
-    gint value = add_array(self, tensor->value), initial = add_array(self, tensor->initial);
+    gint value = self->strip && infer_model_is_stripped(tensor) ? INFER_PLAN_LEFT_OUT
+                                                                : add_array(self, tensor->value);
+    gint initial = add_array(self, tensor->initial);
 
     g_variant_builder_add(
         &builder, "(su@ax@ayii)", tensor->name, (guint32)tensor->type,
@@ -231,7 +234,10 @@ static GVariant *
 write_graphs(Writer *writer, InferNetwork *network, InferNetwork *owner)
 {
   GVariantBuilder builder;
+  gboolean strip = writer->strip;
 
+  /* Constants inside of sub-networks are no weights that can be set. */
+  writer->strip = FALSE;
   g_variant_builder_init(&builder, G_VARIANT_TYPE(INFER_PLAN_GRAPHS));
   for (guint i = 0; i < infer_network_get_n_nodes(owner); i++) {
     const InferNode *node = infer_network_get_node(owner, i);
@@ -244,7 +250,21 @@ write_graphs(Writer *writer, InferNetwork *network, InferNetwork *owner)
       g_variant_builder_add_value(&graphs, write_tail(writer, network, node->graphs[k]));
     g_variant_builder_add(&builder, "(u@aa{sv})", i, g_variant_builder_end(&graphs));
   }
+  writer->strip = strip;
   return g_variant_builder_end(&builder);
+}
+
+static void
+write_network(Writer *writer, GVariantBuilder *builder, InferNetwork *symbols,
+              InferNetwork *network)
+{
+  g_variant_builder_add(builder, "{sv}", "symbols", write_symbols(symbols));
+  g_variant_builder_add(builder, "{sv}", "tensors", write_tensors(writer, network, NULL));
+  g_variant_builder_add(builder, "{sv}", "kinds", write_kinds(network));
+  g_variant_builder_add(builder, "{sv}", "nodes", write_nodes(network));
+  g_variant_builder_add(builder, "{sv}", "graphs", write_graphs(writer, symbols, network));
+  g_variant_builder_add(builder, "{sv}", "inputs", write_bindings(network, TRUE));
+  g_variant_builder_add(builder, "{sv}", "outputs", write_bindings(network, FALSE));
 }
 
 /* Tensors of a rank that is not known are stored as scalars: a tail infers as it runs. */
@@ -254,13 +274,26 @@ write_tail(Writer *writer, InferNetwork *network, InferNetwork *tail)
   GVariantBuilder builder;
 
   g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add(&builder, "{sv}", "symbols", write_symbols(network));
-  g_variant_builder_add(&builder, "{sv}", "tensors", write_tensors(writer, tail, NULL));
-  g_variant_builder_add(&builder, "{sv}", "kinds", write_kinds(tail));
-  g_variant_builder_add(&builder, "{sv}", "nodes", write_nodes(tail));
-  g_variant_builder_add(&builder, "{sv}", "graphs", write_graphs(writer, network, tail));
-  g_variant_builder_add(&builder, "{sv}", "inputs", write_bindings(tail, TRUE));
-  g_variant_builder_add(&builder, "{sv}", "outputs", write_bindings(tail, FALSE));
+  write_network(writer, &builder, network, tail);
+  return g_variant_builder_end(&builder);
+}
+
+static GVariant *
+write_model(Writer *writer, const InferModel *model)
+{
+  GVariantBuilder builder, asked;
+
+  g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
+  write_network(writer, &builder, model->network, model->network);
+  g_variant_builder_add(&builder, "{sv}", "fusion", g_variant_new_boolean(model->fusion));
+  g_variant_builder_add(&builder, "{sv}", "precisions", g_variant_new_uint32(model->precisions));
+  g_variant_builder_init(&asked, G_VARIANT_TYPE(INFER_PLAN_INDICES));
+  for (guint i = 0; i < infer_network_get_n_nodes(model->network); i++) {
+    const InferNode *node = infer_network_get_node(model->network, i);
+    g_variant_builder_add(&asked, "u",
+                          (guint32)node->precision | (node->on_host ? INFER_PLAN_ON_HOST : 0));
+  }
+  g_variant_builder_add(&builder, "{sv}", "asked", g_variant_builder_end(&asked));
   return g_variant_builder_end(&builder);
 }
 
@@ -313,12 +346,35 @@ write_table(InferEngine *engine, Writer *writer)
   g_variant_builder_add(&builder, "{sv}", "outputs", write_bindings(network, FALSE));
   g_variant_builder_add(&builder, "{sv}", "output-names",
                         g_variant_new_strv((const char *const *)engine->outputs, -1));
+  if (engine->debug[0])
+    g_variant_builder_add(&builder, "{sv}", "debug-names",
+                          g_variant_new_strv((const char *const *)engine->debug, -1));
   if (engine->tail)
     g_variant_builder_add(&builder, "{sv}", "tail", write_tail(writer, engine->tail, engine->tail));
-  g_variant_builder_add(&builder, "{sv}", "packs", write_packs(writer, engine->packs));
+  if (engine->model)
+    g_variant_builder_add(&builder, "{sv}", "model", write_model(writer, engine->model));
+  g_variant_builder_add(&builder, "{sv}", "packs",
+                        writer->strip ? g_variant_new_array(G_VARIANT_TYPE("(uayi)"), NULL, 0)
+                                      : write_packs(writer, engine->packs));
   g_variant_builder_add(&builder, "{sv}", "timings", write_timings(engine));
   g_variant_builder_add(&builder, "{sv}", "blobs", g_variant_builder_end(&writer->blobs));
   return g_variant_ref_sink(g_variant_builder_end(&builder));
+}
+
+static gboolean
+check_size(InferEngine *engine, GError **error)
+{
+  gsize size = infer_engine_get_weights_size(engine);
+  InferNetwork *network = engine->model ? engine->model->network : NULL;
+
+  for (guint i = 0; network && i < infer_network_get_n_tensors(network); i++) {
+    const InferTensor *tensor = infer_network_get_tensor(network, i);
+    size += tensor->value ? tensor->value->size : 0;
+  }
+  if (size <= G_MAXUINT / 2)
+    return TRUE;
+  g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED, "the plan would be larger than 2 GiB");
+  return FALSE;
 }
 
 GBytes *
@@ -326,16 +382,15 @@ infer_plan_write(InferEngine *engine, GError **error)
 {
   Writer writer = {0};
   g_autoptr(GVariant) table = NULL;
-  GByteArray *file = g_byte_array_new();
+  GByteArray *file;
   InferPlanHeader header = {.magic = INFER_PLAN_MAGIC};
   static const guint8 zeros[INFER_PLAN_ALIGNMENT];
   gsize table_size;
 
-  if (infer_engine_get_weights_size(engine) > G_MAXUINT / 2) {
-    g_byte_array_unref(file);
-    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED, "the plan would be larger than 2 GiB");
+  if (!check_size(engine, error))
     return NULL;
-  }
+  file = g_byte_array_new();
+  writer.strip = engine->strip || engine->hollow;
   g_variant_builder_init(&writer.blobs, G_VARIANT_TYPE(INFER_PLAN_BLOBS));
   writer.data = g_byte_array_new();
   writer.seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);

@@ -50,6 +50,13 @@ G_STATIC_ASSERT(sizeof(InferPlanHeader) == 64);
 /* A network in itself: symbols, tensors, kinds, nodes, graphs, inputs, outputs. */
 #define INFER_PLAN_TAIL "a{sv}"
 
+/* What a refittable engine was made from: a network in itself, the builder's fusion (b) and
+ * precisions (u), and for each node what was asked of it: its type, and 65536 for the host. */
+#define INFER_PLAN_MODEL "a{sv}"
+#define INFER_PLAN_ON_HOST 65536
+/* In place of a blob: contents that were left out of a stripped plan. */
+#define INFER_PLAN_LEFT_OUT (-2)
+
 /** A name for the program on its device, without weights: what its times are kept under. */
 char *infer_plan_fingerprint(InferEngine *engine);
 

@@ -502,7 +502,7 @@ infer_prepared_run_step(const InferPrepared *self, guint index, guint8 *base, In
   if (infer_step_is_view(step) || self->skipped[index])
     return TRUE;
   return self->impls[index]->run(self->states[index], stream, list, list + step->n_inputs,
-                                 base + self->workspaces[index], error);
+                                 infer_prepared_at(self, self->workspaces[index], base), error);
 }
 
 InferPrepared *

@@ -77,6 +77,7 @@ gboolean infer_network_shapes(InferNetwork *network, const InferSymbolValues *va
  * @offsets: per tensor: where it lies in the memory; of roots that are not constant
  * @memory_size: bytes of memory that a context needs
  * @io_size: bytes of it at the start that are inputs and outputs
+ * @io: (nullable): where inputs and outputs lie, when they have memory of their own
  * @tensors_size: bytes of all tensors without sharing, to compare
  * @impls: per step: what runs it; %NULL for a view
  * @tuning: (nullable): tactics of the steps
@@ -102,6 +103,7 @@ typedef struct {
   gsize *offsets;
   gsize memory_size;
   gsize io_size;
+  guint8 *io;
   gsize tensors_size;
   const InferImpl **impls;
   const InferTuning *tuning;
@@ -126,13 +128,23 @@ void infer_prepared_free(gpointer prepared);
 /** Fills the pointers for memory at @base. */
 void infer_prepared_set_base(InferPrepared *prepared, guint8 *base);
 
+/** Where @offset lies: in the memory at @base, or at InferPrepared.io with the rest at @base. */
+static inline guint8 *
+infer_prepared_at(const InferPrepared *prepared, gsize offset, guint8 *base)
+{
+  if (!prepared->io)
+    return base + offset;
+  return offset < prepared->io_size ? prepared->io + offset : base + (offset - prepared->io_size);
+}
+
 /** Where @tensor lies when the memory is at @base; constants where they are. */
 static inline gpointer
 infer_prepared_data(const InferPrepared *prepared, const InferTensor *tensor, guint8 *base)
 {
   guint root = prepared->roots[tensor->index];
-  guint8 *memory = prepared->buffers[root].value ? (guint8 *)prepared->buffers[root].value->data
-                                                 : base + prepared->offsets[root];
+  guint8 *memory = prepared->buffers[root].value
+                       ? (guint8 *)prepared->buffers[root].value->data
+                       : infer_prepared_at(prepared, prepared->offsets[root], base);
 
   return memory + prepared->shifts[tensor->index];
 }

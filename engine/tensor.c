@@ -104,3 +104,26 @@ infer_tensor_set_dynamic_range(InferTensor *tensor, float min, float max, GError
   tensor->range_max = max;
   return TRUE;
 }
+
+gboolean
+infer_network_mark_debug(InferNetwork *network, InferTensor *tensor, GError **error)
+{
+  if (tensor->network != network || !tensor->producer) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                tensor->network != network
+                    ? "'%s' cannot be marked for debugging: it is a tensor of another network"
+                    : "'%s' cannot be marked for debugging: an input or constant holds what it was "
+                      "given",
+                tensor->name);
+    return FALSE;
+  }
+  tensor->is_debug = TRUE;
+  return TRUE;
+}
+
+void
+infer_network_unmark_debug(InferNetwork *network, InferTensor *tensor)
+{
+  if (tensor->network == network)
+    tensor->is_debug = FALSE;
+}

@@ -121,3 +121,11 @@ parsers_known(const InferTensor *tensor)
   }
   return array;
 }
+
+void
+parsers_keep_problems(const InferParseOptions *options, const GPtrArray *problems)
+{
+  for (guint i = 0; options && options->problems && i < problems->len; i++) {
+    g_ptr_array_add(options->problems, g_strdup(problems->pdata[i]));
+  }
+}

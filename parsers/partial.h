@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <infer/infer.h>
+#include <infer/parsers.h>
 
 G_BEGIN_DECLS
 
@@ -13,5 +13,8 @@ InferNetwork *parsers_prune(InferNetwork *from, GError **error);
 /** parsers_known: Returns: (transfer full) (nullable): the contents of a tensor where all are
  *  known, as a constant or by shape inference. */
 InferArray *parsers_known(const InferTensor *tensor);
+
+/** parsers_keep_problems: hands each of @problems to who asked for them. */
+void parsers_keep_problems(const InferParseOptions *options, const GPtrArray *problems);
 
 G_END_DECLS

@@ -130,6 +130,11 @@ INFER_API InferArray *infer_array_new_sequence(InferType type, InferArray *const
 INFER_API InferArray *infer_array_new_optional(InferKind kind, InferType type, InferArray *value,
                                                GError **error);
 
+/**
+ * infer_array_get_kind:
+ *
+ * Returns: whether it is a tensor, a sequence or an optional.
+ */
 INFER_API InferKind infer_array_get_kind(const InferArray *array);
 /**
  * infer_array_get_n_items:

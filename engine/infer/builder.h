@@ -22,6 +22,11 @@ INFER_API G_DECLARE_FINAL_TYPE(InferBuilder, infer_builder, INFER, BUILDER, GObj
      */
     typedef void (*InferProgressFunc)(const char *stage, double fraction, gpointer user_data);
 
+/**
+ * infer_builder_new:
+ *
+ * Returns: (transfer full): a builder with the defaults that its setters name.
+ */
 INFER_API InferBuilder *infer_builder_new(void);
 /**
  * infer_builder_set_device:
@@ -129,6 +134,24 @@ INFER_API void infer_builder_set_deterministic(InferBuilder *builder, gboolean d
  * Where measured times are kept. Identical inputs with the same times build an identical plan.
  */
 INFER_API void infer_builder_set_timing_cache(InferBuilder *builder, const char *path);
+/**
+ * infer_builder_set_refittable:
+ * @builder: a builder
+ * @refittable: whether an #InferRefit can give the engine other weights (default FALSE)
+ *
+ * The engine and its plans keep the network as it was given, with the weights that differ from
+ * those in the steps; that is what it costs.
+ */
+INFER_API void infer_builder_set_refittable(InferBuilder *builder, gboolean refittable);
+/**
+ * infer_builder_set_stripped:
+ * @builder: a builder
+ * @stripped: whether plans leave out the weights (default FALSE); it makes the engine refittable
+ *
+ * The engine itself can run. What is loaded from its plan has to get the weights of 1 KiB and more
+ * from an #InferRefit first.
+ */
+INFER_API void infer_builder_set_stripped(InferBuilder *builder, gboolean stripped);
 /**
  * infer_builder_set_progress:
  * @builder: a builder

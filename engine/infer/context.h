@@ -23,6 +23,82 @@ G_DECLARE_FINAL_TYPE(InferContext, infer_context, INFER, CONTEXT, GObject)
  */
 INFER_API InferContext *infer_context_new(InferEngine *engine, GError **error);
 /**
+ * infer_context_new_sharing:
+ * @engine: an engine
+ * @other: a context of this engine or of another one on the same device
+ * @error: return location
+ *
+ * A context that computes in the memory of @other: for contexts that never run at once. Inputs and
+ * outputs are its own, so what was read or written stays while the other runs. The memory is as
+ * large as the one that needs most of it, and belongs to both. To run, or to prepare larger shapes,
+ * while a run of the other is under way is an error; the other may be used by another thread
+ * between runs when that is kept in order from outside.
+ *
+ * Returns: (transfer full) (nullable): the context; nothing is prepared yet.
+ */
+INFER_API InferContext *infer_context_new_sharing(InferEngine *engine, InferContext *other,
+                                                  GError **error);
+/**
+ * infer_context_set_memory: (skip)
+ * @context: a context without a run under way
+ * @memory: (nullable): memory that the device can use, aligned to 256 bytes; it stays the caller's
+ *   and has to live as long as the context uses it
+ * @size: its bytes
+ * @error: return location
+ *
+ * Lets the context compute in @memory, in place of its own, from now on; inputs and outputs stay
+ * the context's. infer_context_get_arena_size() says how much the current shapes need. With %NULL
+ * shapes can be set, and runs are errors until memory is given. Contexts that never run at once may
+ * be given the same memory, which nobody checks.
+ *
+ * Returns: success; an error when the current shapes need more
+ */
+INFER_API gboolean infer_context_set_memory(InferContext *context, gpointer memory, gsize size,
+                                            GError **error);
+/**
+ * infer_context_get_arena_size:
+ * @context: a context
+ *
+ * Returns: bytes that the current shapes need beside inputs and outputs; 0 when none are set
+ */
+INFER_API gsize infer_context_get_arena_size(InferContext *context);
+
+/**
+ * InferAllocFunc:
+ * @size: bytes wanted
+ * @alignment: a power of two
+ * @user_data: closure
+ *
+ * Returns: (nullable): memory that the context's device can use, aligned so; %NULL when it cannot
+ *   be had
+ */
+typedef gpointer (*InferAllocFunc)(gsize size, gsize alignment, gpointer user_data);
+/**
+ * InferFreeFunc:
+ * @memory: what an #InferAllocFunc gave
+ * @size: its bytes
+ * @user_data: closure
+ */
+typedef void (*InferFreeFunc)(gpointer memory, gsize size, gpointer user_data);
+/**
+ * infer_context_set_allocator: (skip)
+ * @context: a context that has no shapes yet
+ * @alloc: gets memory; called when shapes are prepared, by the thread that does, never by a run
+ * @free_func: gives it back
+ * @user_data: for both
+ * @destroy: (nullable): frees @user_data when no memory is left
+ * @error: return location
+ *
+ * Where the context gets its memory from: that of inputs, outputs and everything between. On a
+ * device with memory of its own it has to be that. Weights belong to the engine.
+ *
+ * Returns: success; an error, and nothing is kept, when the context has memory already
+ */
+INFER_API gboolean infer_context_set_allocator(InferContext *context, InferAllocFunc alloc,
+                                               InferFreeFunc free_func, gpointer user_data,
+                                               GDestroyNotify destroy, GError **error);
+
+/**
  * infer_context_get_engine:
  *
  * Returns: (transfer none): the engine
@@ -64,6 +140,11 @@ INFER_API gboolean infer_context_set_batch(InferContext *context, guint batch, G
 INFER_API gboolean infer_context_set_dims(InferContext *context, const char *name,
                                           const InferDims *dims, GError **error);
 
+/**
+ * infer_context_get_batch:
+ *
+ * Returns: the rows of the next runs; 0 when no batch is set
+ */
 INFER_API guint infer_context_get_batch(InferContext *context);
 
 /**
@@ -282,5 +363,69 @@ INFER_API void infer_context_set_profiling(InferContext *context, gboolean profi
  */
 INFER_API gboolean infer_context_get_step_time(InferContext *context, guint index,
                                                InferStepTime *time);
+
+/**
+ * InferProfilerFunc:
+ * @context: the context
+ * @name: a step's name
+ * @nanoseconds: its time in the last run
+ * @user_data: closure
+ *
+ * Told of each step, in order.
+ */
+typedef void (*InferProfilerFunc)(InferContext *context, const char *name, guint64 nanoseconds,
+                                  gpointer user_data);
+/**
+ * infer_context_set_profiler:
+ * @context: a context without a run under way
+ * @func: (nullable) (scope notified) (closure user_data) (destroy destroy): told of the times of
+ *   every run
+ * @user_data: for @func
+ * @destroy: frees @user_data
+ *
+ * Times runs step by step, as infer_context_set_profiling() does, and tells @func of each step in
+ * infer_context_synchronize(), in the thread that calls it.
+ */
+INFER_API void infer_context_set_profiler(InferContext *context, InferProfilerFunc func,
+                                          gpointer user_data, GDestroyNotify destroy);
+
+/**
+ * InferDebugFunc:
+ * @context: the context, which may not be used before the run is over
+ * @name: name of a tensor
+ * @value: its type, dimensions at the current batch, and contents in host memory, row-major; may be
+ *   kept with a reference
+ * @user_data: closure
+ *
+ * Told of a tensor that was marked by infer_network_mark_debug().
+ */
+typedef void (*InferDebugFunc)(InferContext *context, const char *name, InferArray *value,
+                               gpointer user_data);
+/**
+ * infer_context_set_debug_listener:
+ * @context: a context without a run under way
+ * @func: (nullable) (scope notified) (closure user_data) (destroy destroy): gets the debug tensors
+ *   of every run
+ * @user_data: for @func
+ * @destroy: frees @user_data
+ *
+ * Hands each debug tensor to @func as soon as it lies row-major in memory, which need not be in the
+ * order of the layers; the run goes on when @func returns. @func is called in the thread that runs
+ * the steps, which on the CPU is the context's own. Runs allocate and are slower, and are not
+ * captured, while a listener is set.
+ */
+INFER_API void infer_context_set_debug_listener(InferContext *context, InferDebugFunc func,
+                                                gpointer user_data, GDestroyNotify destroy);
+/**
+ * infer_context_set_debug_state:
+ * @context: a context without a run under way
+ * @name: (nullable): a debug tensor; %NULL for all
+ * @enabled: whether the listener is told of it (at first all are on)
+ * @error: return location
+ *
+ * Returns: FALSE when there is no debug tensor of that name
+ */
+INFER_API gboolean infer_context_set_debug_state(InferContext *context, const char *name,
+                                                 gboolean enabled, GError **error);
 
 G_END_DECLS

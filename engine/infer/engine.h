@@ -26,6 +26,9 @@ G_DECLARE_FINAL_TYPE(InferEngine, infer_engine, INFER, ENGINE, GObject)
  * @max_size: bytes at the largest batch; 0 where that depends on data
  * @kind: what it is; all but tensors are set and read with infer_context_set_value() and
  *   infer_context_get_value()
+ *
+ * An input or output of an engine. As a boxed type a copy has a name of its own, and may outlive
+ * the engine.
  */
 typedef struct {
   const char *name;
@@ -36,6 +39,8 @@ typedef struct {
   gsize max_size;
   InferKind kind;
 } InferBinding;
+
+INFER_API GType infer_binding_get_type(void);
 
 /**
  * InferLoadFlags:
@@ -99,6 +104,11 @@ INFER_API gboolean infer_engine_save(InferEngine *engine, const char *path, GErr
  */
 INFER_API GBytes *infer_engine_serialize(InferEngine *engine, GError **error);
 
+/**
+ * infer_engine_get_n_bindings:
+ *
+ * Returns: how many inputs and outputs there are, inputs first
+ */
 INFER_API guint infer_engine_get_n_bindings(InferEngine *engine);
 /**
  * infer_engine_get_binding:
@@ -112,6 +122,29 @@ INFER_API const InferBinding *infer_engine_get_binding(InferEngine *engine, guin
  * Returns: (transfer none) (nullable): the binding of that name
  */
 INFER_API const InferBinding *infer_engine_find_binding(InferEngine *engine, const char *name);
+/**
+ * infer_engine_is_refittable:
+ *
+ * Returns: whether an #InferRefit can set other weights.
+ */
+INFER_API gboolean infer_engine_is_refittable(InferEngine *engine);
+/**
+ * infer_engine_is_stripped:
+ *
+ * Returns: whether weights were left out of its plan, so that it cannot run before an #InferRefit
+ *   has made a whole engine of it.
+ */
+INFER_API gboolean infer_engine_is_stripped(InferEngine *engine);
+
+/**
+ * infer_engine_get_debug_names:
+ * @engine: an engine
+ *
+ * Returns: (transfer none) (array zero-terminated=1): the tensors that were marked by
+ *   infer_network_mark_debug()
+ */
+INFER_API const char *const *infer_engine_get_debug_names(InferEngine *engine);
+
 /**
  * infer_engine_get_notes:
  * @engine: an engine that was built, not loaded
@@ -134,6 +167,11 @@ INFER_API InferModelInfo *infer_engine_get_model_info(InferEngine *engine);
  * Returns: the device's name, "cpu" or "cuda:0"
  */
 INFER_API const char *infer_engine_get_device(InferEngine *engine);
+/**
+ * infer_engine_get_max_batch:
+ *
+ * Returns: the most rows of a run; 1 where the batch is fixed
+ */
 INFER_API guint infer_engine_get_max_batch(InferEngine *engine);
 /**
  * infer_engine_get_run_time:

@@ -37,6 +37,11 @@ typedef enum {
   INFER_ERROR_VERIFY,
 } InferError;
 
+/**
+ * infer_error_quark:
+ *
+ * Returns: the domain of the errors that are #InferError.
+ */
 INFER_API GQuark infer_error_quark(void);
 
 G_END_DECLS

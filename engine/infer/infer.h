@@ -12,3 +12,4 @@
 #include <infer/builder.h>
 #include <infer/context.h>
 #include <infer/plugin.h>
+#include <infer/refit.h>

@@ -110,6 +110,11 @@ typedef struct {
 INFER_API
 G_DECLARE_FINAL_TYPE(InferModelInfo, infer_model_info, INFER, MODEL_INFO, GObject)
 
+/**
+ * infer_model_info_new:
+ *
+ * Returns: (transfer full): a model info in which nothing is known yet.
+ */
 INFER_API InferModelInfo *infer_model_info_new(void);
 
 /**
@@ -162,6 +167,11 @@ INFER_API char *infer_model_info_find(const char *model_path);
  * Returns: (nullable): the name of the image input; %NULL when not known
  */
 INFER_API const char *infer_model_info_get_input(InferModelInfo *info);
+/**
+ * infer_model_info_set_input:
+ * @info: a model info
+ * @name: (nullable): name of the network's image input
+ */
 INFER_API void infer_model_info_set_input(InferModelInfo *info, const char *name);
 /**
  * infer_model_info_get_preprocess:
@@ -169,7 +179,17 @@ INFER_API void infer_model_info_set_input(InferModelInfo *info, const char *name
  * Returns: (transfer none): how a frame becomes the image input
  */
 INFER_API const InferPreprocess *infer_model_info_get_preprocess(InferModelInfo *info);
+/**
+ * infer_model_info_set_preprocess:
+ * @info: a model info
+ * @pre: how a frame becomes the image input; copied
+ */
 INFER_API void infer_model_info_set_preprocess(InferModelInfo *info, const InferPreprocess *pre);
+/**
+ * infer_model_info_get_decoder:
+ *
+ * Returns: how outputs become objects
+ */
 INFER_API InferDecoder infer_model_info_get_decoder(InferModelInfo *info);
 /**
  * infer_model_info_get_detections:
@@ -184,8 +204,17 @@ INFER_API const InferDetectionOutputs *infer_model_info_get_detections(InferMode
  */
 INFER_API void infer_model_info_set_detections(InferModelInfo *info,
                                                const InferDetectionOutputs *outputs);
-/* The score below which an object is not reported; a negative number when not known. */
+/**
+ * infer_model_info_get_score_threshold:
+ *
+ * Returns: the score below which an object is not reported; a negative number when not known
+ */
 INFER_API double infer_model_info_get_score_threshold(InferModelInfo *info);
+/**
+ * infer_model_info_set_score_threshold:
+ * @info: a model info
+ * @threshold: the score below which an object is not reported
+ */
 INFER_API void infer_model_info_set_score_threshold(InferModelInfo *info, double threshold);
 /**
  * infer_model_info_get_labels:

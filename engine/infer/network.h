@@ -64,6 +64,7 @@ struct _InferTensor {
   /*< private >*/
   guint index;
   InferNetwork *network;
+  gboolean is_debug;
 };
 
 /**
@@ -111,6 +112,11 @@ typedef struct {
   gint64 min, opt, max;
 } InferSymbol;
 
+/**
+ * infer_network_new:
+ *
+ * Returns: (transfer full): a network without tensors and nodes.
+ */
 INFER_API InferNetwork *infer_network_new(void);
 
 /**
@@ -125,6 +131,11 @@ INFER_API InferNetwork *infer_network_new(void);
  */
 INFER_API gint64 infer_network_add_symbol(InferNetwork *network, const char *name, gint64 min,
                                           gint64 opt, gint64 max);
+/**
+ * infer_network_get_n_symbols:
+ *
+ * Returns: how many open dimensions there are
+ */
 INFER_API guint infer_network_get_n_symbols(InferNetwork *network);
 /**
  * infer_network_get_symbol:
@@ -206,7 +217,11 @@ INFER_API InferTensor *infer_network_add_input_value(InferNetwork *network, cons
                                                      InferKind kind, InferType type,
                                                      const InferDims *item_dims, GError **error);
 
-/** INFER_MAX_NESTING: the most sub-networks that can be around each other. */
+/**
+ * INFER_MAX_NESTING:
+ *
+ * The most sub-networks that can be around each other.
+ */
 #define INFER_MAX_NESTING 12
 
 /**
@@ -327,6 +342,32 @@ INFER_API InferNetwork *infer_node_get_graph(const InferNode *node, guint index)
 INFER_API gboolean infer_network_mark_output(InferNetwork *network, InferTensor *tensor,
                                              const char *name, GError **error);
 
+/**
+ * infer_network_mark_debug:
+ * @network: a network
+ * @tensor: a tensor of it that a node writes
+ * @error: return location
+ *
+ * Keeps @tensor through all optimizations, under its name and in its type, so that a listener can
+ * be told of it in every run (infer_context_set_debug_listener()). It is no output of the engine.
+ * Layers around it are not fused across it, which takes time.
+ *
+ * Returns: success
+ */
+INFER_API gboolean infer_network_mark_debug(InferNetwork *network, InferTensor *tensor,
+                                            GError **error);
+/**
+ * infer_network_unmark_debug:
+ * @network: a network
+ * @tensor: a tensor of it
+ */
+INFER_API void infer_network_unmark_debug(InferNetwork *network, InferTensor *tensor);
+
+/**
+ * infer_network_get_n_nodes:
+ *
+ * Returns: how many nodes there are
+ */
 INFER_API guint infer_network_get_n_nodes(InferNetwork *network);
 /**
  * infer_network_get_node:
@@ -334,6 +375,11 @@ INFER_API guint infer_network_get_n_nodes(InferNetwork *network);
  * Returns: (transfer none) (nullable): the node
  */
 INFER_API InferNode *infer_network_get_node(InferNetwork *network, guint index);
+/**
+ * infer_network_get_n_inputs:
+ *
+ * Returns: how many inputs there are, optional ones among them
+ */
 INFER_API guint infer_network_get_n_inputs(InferNetwork *network);
 /**
  * infer_network_get_input:
@@ -341,6 +387,11 @@ INFER_API guint infer_network_get_n_inputs(InferNetwork *network);
  * Returns: (transfer none) (nullable): the input
  */
 INFER_API InferTensor *infer_network_get_input(InferNetwork *network, guint index);
+/**
+ * infer_network_get_n_outputs:
+ *
+ * Returns: how many outputs there are
+ */
 INFER_API guint infer_network_get_n_outputs(InferNetwork *network);
 /**
  * infer_network_get_output:
@@ -473,9 +524,32 @@ INFER_API InferTensor *infer_node_get_output(const InferNode *node, guint index)
  */
 INFER_API InferTensor *infer_node_get_input(const InferNode *node, guint index);
 
-/* Attributes of a node; @fallback where the attribute is absent. */
+/**
+ * infer_node_get_int:
+ * @node: a node
+ * @name: attribute
+ * @fallback: what an absent attribute is
+ *
+ * Returns: the integer
+ */
 INFER_API gint64 infer_node_get_int(const InferNode *node, const char *name, gint64 fallback);
+/**
+ * infer_node_get_float:
+ * @node: a node
+ * @name: attribute
+ * @fallback: what an absent attribute is
+ *
+ * Returns: the number
+ */
 INFER_API double infer_node_get_float(const InferNode *node, const char *name, double fallback);
+/**
+ * infer_node_get_string:
+ * @node: a node
+ * @name: attribute
+ * @fallback: (nullable): what an absent attribute is
+ *
+ * Returns: (transfer none) (nullable): the string; it belongs to the node
+ */
 INFER_API const char *infer_node_get_string(const InferNode *node, const char *name,
                                             const char *fallback);
 /**
@@ -514,6 +588,11 @@ INFER_API const guint8 *infer_node_get_bytes(const InferNode *node, const char *
  *   node's
  */
 INFER_API const char **infer_node_get_strings(const InferNode *node, const char *name);
+/**
+ * infer_node_has_attr:
+ *
+ * Returns: whether the node has an attribute @name.
+ */
 INFER_API gboolean infer_node_has_attr(const InferNode *node, const char *name);
 
 /**

@@ -22,7 +22,11 @@ G_BEGIN_DECLS
  * several threads at once, for different networks and contexts.
  */
 
-/** INFER_PLUGIN_ABI: version of the structures in this header. */
+/**
+ * INFER_PLUGIN_ABI:
+ *
+ * Version of the structures in this header.
+ */
 #define INFER_PLUGIN_ABI 1
 
 /** A count of inputs or outputs without a limit. */
@@ -256,7 +260,11 @@ typedef struct {
   gpointer reserved[4];
 } InferPluginCreator;
 
-/** InferPluginRegistrar: what a library registers with while it is loaded. */
+/**
+ * InferPluginRegistrar:
+ *
+ * What a library registers with while it is loaded.
+ */
 typedef struct _InferPluginRegistrar InferPluginRegistrar;
 
 /**

@@ -87,7 +87,17 @@ INFER_API guint infer_type_bits(InferType type);
  */
 INFER_API const char *infer_type_name(InferType type);
 
+/**
+ * infer_type_is_float:
+ *
+ * Returns: whether elements are floating-point numbers, of whatever size.
+ */
 INFER_API gboolean infer_type_is_float(InferType type);
+/**
+ * infer_type_is_integer:
+ *
+ * Returns: whether elements are integers, of whatever size and sign; booleans are none.
+ */
 INFER_API gboolean infer_type_is_integer(InferType type);
 
 /* The most dimensions of a tensor. */
@@ -140,6 +150,11 @@ INFER_API InferDims *infer_dims_new(const gint64 *values, guint n, GError **erro
  */
 INFER_API const gint64 *infer_dims_get_values(const InferDims *dims, guint *n);
 
+/**
+ * infer_dims_equal:
+ *
+ * Returns: whether ranks and all dimensions are the same, open ones by their symbol.
+ */
 INFER_API gboolean infer_dims_equal(const InferDims *a, const InferDims *b);
 
 /**

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "import.h"
+#include "../partial.h"
 
 /* How many layers an error message names. */
 #define MAX_NAMED 20
@@ -29,6 +30,7 @@ report(CaffeImport *im, GError **error)
   if (n == 0) {
     return TRUE;
   }
+  parsers_keep_problems(im->options, im->problems);
   g_string_append_printf(text, "%u layer%s cannot be used: ", n, n == 1 ? "" : "s");
   for (guint i = 0; i < MIN(n, MAX_NAMED); i++) {
     g_string_append_printf(text, "%s%s", i ? "; " : "", (const char *)im->problems->pdata[i]);

@@ -5,7 +5,11 @@
 
 G_BEGIN_DECLS
 
-/** InferFormat: model formats. */
+/**
+ * InferFormat:
+ *
+ * Model formats.
+ */
 typedef enum {
   INFER_FORMAT_UNKNOWN,
   INFER_FORMAT_TENSORFLOW,
@@ -22,6 +26,9 @@ typedef enum {
  * @max_batch: greatest batch of a model whose batch is open, 0 for 1024
  * @shapes: (nullable): dimensions of inputs, for files that do not say them, as "name:3x300x300"
  *   without the batch, %NULL-terminated
+ * @problems: (nullable) (element-type utf8): gets a line, to free with g_free(), for each node that
+ *   cannot be used: its name, operator, version of the operator set where there is one, and the
+ *   reason. The error of the parser names the first of them only
  *
  * All zero means the defaults.
  */
@@ -29,9 +36,14 @@ typedef struct {
   const char *const *outputs;
   guint max_batch;
   const char *const *shapes;
+  GPtrArray *problems;
 } InferParseOptions;
 
-/** infer_format_of_file: recognises a file by its content, not its name. */
+/**
+ * infer_format_of_file:
+ *
+ * Recognises a file by its content, not its name.
+ */
 INFER_API InferFormat infer_format_of_file(const char *path, GError **error);
 
 /**
@@ -60,7 +72,11 @@ INFER_API InferNetwork *infer_parse_file(const char *path, const InferParseOptio
  */
 INFER_API InferNetwork *infer_parse_tensorflow(const char *path, const InferParseOptions *options,
                                                GError **error);
-/** infer_parse_tensorflow_bytes: the same from memory; @source names it in errors. */
+/**
+ * infer_parse_tensorflow_bytes:
+ *
+ * The same from memory; @source names it in errors.
+ */
 INFER_API InferNetwork *infer_parse_tensorflow_bytes(GBytes *bytes, const char *source,
                                                      const InferParseOptions *options,
                                                      GError **error);
@@ -80,8 +96,11 @@ INFER_API InferNetwork *infer_parse_tensorflow_bytes(GBytes *bytes, const char *
  */
 INFER_API InferNetwork *infer_parse_onnx(const char *path, const InferParseOptions *options,
                                          GError **error);
-/** infer_parse_onnx_bytes: the same from memory, where contents cannot lie in other files;
- *  @source names it in errors. */
+/**
+ * infer_parse_onnx_bytes:
+ *
+ * The same from memory, where contents cannot lie in other files; @source names it in errors.
+ */
 INFER_API InferNetwork *infer_parse_onnx_bytes(GBytes *bytes, const char *source,
                                                const InferParseOptions *options, GError **error);
 
@@ -102,7 +121,11 @@ INFER_API InferNetwork *infer_parse_onnx_bytes(GBytes *bytes, const char *source
  */
 INFER_API InferNetwork *infer_parse_caffe(const char *prototxt, const char *caffemodel,
                                           const InferParseOptions *options, GError **error);
-/** infer_parse_caffe_bytes: the same from memory; @source names it in errors. */
+/**
+ * infer_parse_caffe_bytes:
+ *
+ * The same from memory; @source names it in errors.
+ */
 INFER_API InferNetwork *infer_parse_caffe_bytes(GBytes *prototxt, GBytes *caffemodel,
                                                 const char *source,
                                                 const InferParseOptions *options, GError **error);
@@ -115,7 +138,11 @@ INFER_API InferNetwork *infer_parse_caffe_bytes(GBytes *prototxt, GBytes *caffem
  * Returns: (transfer full) (nullable): channels x height x width floats
  */
 INFER_API InferArray *infer_caffe_load_mean(const char *path, GError **error);
-/** infer_caffe_parse_mean: the same from memory; @source names it in errors. */
+/**
+ * infer_caffe_parse_mean:
+ *
+ * The same from memory; @source names it in errors.
+ */
 INFER_API InferArray *infer_caffe_parse_mean(GBytes *bytes, const char *source, GError **error);
 /**
  * infer_caffe_channel_means:
@@ -136,7 +163,11 @@ INFER_API void infer_caffe_channel_means(const InferArray *mean, float values[3]
  */
 INFER_API InferNetwork *infer_parse_uff(const char *path, const InferParseOptions *options,
                                         GError **error);
-/** infer_parse_uff_bytes: the same from memory; @source names it in errors. */
+/**
+ * infer_parse_uff_bytes:
+ *
+ * The same from memory; @source names it in errors.
+ */
 INFER_API InferNetwork *infer_parse_uff_bytes(GBytes *bytes, const char *source,
                                               const InferParseOptions *options, GError **error);
 

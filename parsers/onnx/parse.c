@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "import.h"
+#include "../partial.h"
 
 #include <string.h>
 
@@ -273,6 +274,7 @@ report(OnnxImport *im, GError **error)
   if (im->problems->len == 0) {
     return TRUE;
   }
+  parsers_keep_problems(im->options, im->problems);
   g_autoptr(GString) text = g_string_new(NULL);
   g_string_append_printf(text, "%u node%s cannot be used: ", im->problems->len,
                          im->problems->len == 1 ? "" : "s");

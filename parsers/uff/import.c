@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "uff.h"
+#include "../partial.h"
 
 #include "../plugin.h"
 
@@ -198,6 +199,7 @@ report(UffImport *im, GError **error)
   if (n == 0) {
     return TRUE;
   }
+  parsers_keep_problems(im->options, im->problems);
   g_string_append_printf(text, "%u node%s cannot be used: ", n, n == 1 ? "" : "s");
   for (guint i = 0; i < MIN(n, MAX_NAMED); i++) {
     g_string_append_printf(text, "%s%s", i ? "; " : "", (const char *)im->problems->pdata[i]);

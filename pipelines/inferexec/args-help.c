@@ -6,9 +6,16 @@
 #define AT(field) G_STRUCT_OFFSET(ExecArgs, field)
 
 const ExecFlag exec_flags[] = {
+    {"onnx", EXEC_FLAG_STRING, "FILE", AT(onnx), 0, 0, "an ONNX model"},
     {"tf", EXEC_FLAG_STRING, "FILE", AT(tf), 0, 0, "a frozen TensorFlow GraphDef"},
+    {"uff", EXEC_FLAG_STRING, "FILE", AT(uff), 0, 0, "a model in the Universal Framework Format"},
+    {"deploy", EXEC_FLAG_STRING, "FILE", AT(deploy), 0, 0,
+     "a net as Caffe's prototxt; --model is its caffemodel, without which weights are random"},
     {"model", EXEC_FLAG_STRING, "FILE", AT(model), 0, 0,
-     "a model in any format that is known, or a plan; told apart by content"},
+     "a model in any format that is known, or a plan, told apart by content; with --deploy a\n"
+     "        caffemodel"},
+    {"checkOnly", EXEC_FLAG_BOOL, NULL, AT(check_only), 0, 0,
+     "parse, and list every node that cannot be used; builds and runs nothing"},
     {"plugins", EXEC_FLAG_STRINGS, "LIBRARY", AT(plugins), 0, 0,
      "a library of layers that models and plans name; may be given more than once"},
     {"staticPlugins", EXEC_FLAG_STRINGS, "LIBRARY", AT(plugins), 0, 0, "the same as --plugins"},
@@ -40,6 +47,23 @@ const ExecFlag exec_flags[] = {
      "let layers between quantize and dequantize nodes compute in INT8"},
     {"best", EXEC_FLAG_BOOL, NULL, AT(best), 0, 0, "let layers compute in any of these"},
     {"noTF32", EXEC_FLAG_BOOL, NULL, AT(no_tf32), 0, 0, "do not use TF32 for products of FP32"},
+    {"refit", EXEC_FLAG_BOOL, NULL, AT(refittable), 0, 0,
+     "build so that --refitFrom can set other weights"},
+    {"stripWeights", EXEC_FLAG_BOOL, NULL, AT(stripped), 0, 0,
+     "leave the weights out of the plan; --refitFrom brings them back"},
+    {"refitFrom", EXEC_FLAG_STRING, "FILE", AT(refit_from), 0, 0,
+     "give an engine of --refit or --stripWeights the weights of this model, before --saveEngine"},
+    {"refitFromOnnx", EXEC_FLAG_STRING, "FILE", AT(refit_from), 0, 0, "the same as --refitFrom"},
+    {"dumpRefit", EXEC_FLAG_BOOL, NULL, AT(dump_refit), 0, 0, "print the weights that can be set"},
+    {"markDebug", EXEC_FLAG_NAMES, "NAME[,NAME]", AT(mark_debug), 0, 0,
+     "tensors that stay as they are through all optimizations, for --saveDebugTensors"},
+    {"saveDebugTensors", EXEC_FLAG_NAMES, "NAME:FILE[,NAME:FILE]", AT(save_debug), 0, 0,
+     "write these tensors of --markDebug as .npy files"},
+    {"layerPrecisions", EXEC_FLAG_NAMES, "NAME:TYPE[,NAME:TYPE]", AT(layer_precisions), 0, 0,
+     "what layers compute in: fp32, fp16 or bf16; * in a name stands for any letters, and a name\n"
+     "        without it wins"},
+    {"layerDevices", EXEC_FLAG_NAMES, "NAME:DEVICE[,NAME:DEVICE]", AT(layer_devices), 0, 0,
+     "where layers run: host, or device for that of --device; names as in --layerPrecisions"},
     {"builderOptimizationLevel", EXEC_FLAG_UINT, "N", AT(level), 0, 5,
      "0 builds at once and measures nothing, 5 measures everything (default 3)"},
     {"maxBuildTime", EXEC_FLAG_DOUBLE, "S", AT(time_budget), 0, 1e6,
@@ -53,6 +77,11 @@ const ExecFlag exec_flags[] = {
     {"noTimingCache", EXEC_FLAG_BOOL, NULL, AT(no_timing_cache), 0, 0,
      "measure, and keep no times"},
     {"skipInference", EXEC_FLAG_BOOL, NULL, AT(skip_inference), 0, 0, "build or load, do not run"},
+    {"buildOnly", EXEC_FLAG_BOOL, NULL, AT(skip_inference), 0, 0, "the same as --skipInference"},
+    {"infStreams", EXEC_FLAG_UINT, "N", AT(streams), 1, 1024,
+     "contexts that are kept busy in turn (default 1)"},
+    {"noDataTransfers", EXEC_FLAG_BOOL, NULL, AT(no_transfers), 0, 0,
+     "copy inputs to the device once, and outputs not at all while measuring"},
     {"iterations", EXEC_FLAG_UINT, "N", AT(iterations), 1, EXEC_MAX_RUNS,
      "least number of runs (default 10)"},
     {"warmUp", EXEC_FLAG_DOUBLE, "MS", AT(warm_up), 0, 3.6e6,
@@ -72,7 +101,17 @@ const ExecFlag exec_flags[] = {
      "print the outputs of the last run"},
     {"dumpProfile", EXEC_FLAG_BOOL, NULL, AT(dump_profile), 0, 0,
      "print the time of each step, from runs of their own"},
-    {"dumpLayerInfo", EXEC_FLAG_BOOL, NULL, AT(dump_layer_info), 0, 0, "print the steps"},
+    {"loadRefOutputs", EXEC_FLAG_STRING, "FILE", AT(ref_outputs), 0, 0,
+     "compare the outputs with these: JSON as --exportOutput writes it, or NAME:FILE[,NAME:FILE]\n"
+     "        of .npy files; fails where they differ"},
+    {"atol", EXEC_FLAG_DOUBLE, "X", AT(atol), 0, 1e30,
+     "difference from --loadRefOutputs that is allowed (default 1e-5) ..."},
+    {"rtol", EXEC_FLAG_DOUBLE, "X", AT(rtol), 0, 1e30,
+     "... plus this times the value there (default 1e-5)"},
+    {"dumpLayerInfo", EXEC_FLAG_BOOL, NULL, AT(dump_layer_info), 0, 0,
+     "print the layers as parsed, and the steps that were made of them"},
+    {"exportGraph", EXEC_FLAG_STRING, "FILE", AT(export_graph), 0, 0,
+     "write the layers as parsed and the steps for Graphviz (dot -Tsvg)"},
     {"exportOutput", EXEC_FLAG_STRING, "FILE", AT(export_output), 0, 0,
      "write the outputs as JSON"},
     {"exportTimes", EXEC_FLAG_STRING, "FILE", AT(export_times), 0, 0,
@@ -90,7 +129,8 @@ const ExecFlag exec_flags[] = {
 void
 exec_print_help(void)
 {
-  printf("Usage: inferexec --tf=FILE | --model=FILE | --loadEngine=FILE [flags]\n\n"
+  printf("Usage: inferexec --onnx=FILE | --tf=FILE | --uff=FILE | --deploy=FILE --model=FILE |\n"
+         "                 --model=FILE | --loadEngine=FILE [flags]\n\n"
          "Builds an engine from a model or loads a plan, runs it, and reports times.\n\n");
   for (const ExecFlag *flag = exec_flags; flag->name != NULL; flag++) {
     g_autofree char *left = g_strdup_printf("--%s%s%s", flag->name, flag->value ? "=" : "",

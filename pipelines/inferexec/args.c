@@ -40,7 +40,7 @@ parse_double(const ExecFlag *flag, const char *value, double *result, GError **e
 {
   if (parse_number(flag, value, result))
     return TRUE;
-  g_autofree char *allowed = g_strdup_printf("a number from %.0f to %.0f", flag->min, flag->max);
+  g_autofree char *allowed = g_strdup_printf("a number from %.10g to %.10g", flag->min, flag->max);
   return bad_value(flag, value, allowed, error);
 }
 
@@ -167,18 +167,41 @@ parse_argument(ExecArgs *args, const char *argument, GError **error)
   return set_flag(args, flag, equals ? equals + 1 : NULL, error);
 }
 
+/* --deploy takes --model as its other half; otherwise each names a model of its own. */
+static gboolean
+check_sources(const ExecArgs *args, GError **error)
+{
+  guint sources = (args->tf != NULL) + (args->onnx != NULL) + (args->uff != NULL) +
+                  (args->deploy != NULL || args->model != NULL) + (args->load_engine != NULL);
+
+  if (sources != 1) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "%s of --onnx=FILE, --tf=FILE, --uff=FILE, --deploy=FILE, --model=FILE and "
+                "--loadEngine=FILE %s given; give one (--deploy with --model as its weights)",
+                sources == 0 ? "none" : "more than one", sources == 0 ? "was" : "were");
+    return FALSE;
+  }
+  const char *flag = args->layer_precisions ? "layerPrecisions"
+                     : args->layer_devices  ? "layerDevices"
+                     : args->mark_debug     ? "markDebug"
+                     : args->refittable     ? "refit"
+                     : args->stripped       ? "stripWeights"
+                                            : NULL;
+  if (args->load_engine != NULL && flag != NULL) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "--%s cannot be used with --loadEngine: it is chosen when a plan is built", flag);
+    return FALSE;
+  }
+  return TRUE;
+}
+
 static gboolean
 check_together(ExecArgs *args, GError **error)
 {
   if (args->help || args->version)
     return TRUE;
-  guint sources = (args->tf != NULL) + (args->model != NULL) + (args->load_engine != NULL);
-  if (sources != 1) {
-    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
-                "%s of --tf=FILE, --model=FILE and --loadEngine=FILE %s given; give one",
-                sources == 0 ? "none" : "more than one", sources == 0 ? "was" : "were");
+  if (!check_sources(args, error))
     return FALSE;
-  }
   if (args->max_batch != 0 && args->max_batch < args->batch) {
     g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
                 "--batch=%u is greater than --maxBatch=%u; raise --maxBatch", args->batch,
@@ -192,8 +215,15 @@ gboolean
 exec_args_parse(ExecArgs *args, int argc, char **argv, GError **error)
 {
   static const double percentiles[] = {90, 95, 99};
-  *args = (ExecArgs){
-      .batch = 1, .iterations = 10, .avg_runs = 10, .warm_up = 200, .duration = 3, .level = 3};
+  *args = (ExecArgs){.batch = 1,
+                     .iterations = 10,
+                     .avg_runs = 10,
+                     .warm_up = 200,
+                     .duration = 3,
+                     .level = 3,
+                     .streams = 1,
+                     .atol = 1e-5,
+                     .rtol = 1e-5};
   args->device = g_strdup("auto");
   args->percentiles = g_array_new(FALSE, FALSE, sizeof(double));
   g_array_append_vals(args->percentiles, percentiles, G_N_ELEMENTS(percentiles));
@@ -207,22 +237,13 @@ exec_args_parse(ExecArgs *args, int argc, char **argv, GError **error)
 void
 exec_args_clear(ExecArgs *args)
 {
-  char **strings[] = {
-      &args->tf,
-      &args->model,
-      &args->load_engine,
-      &args->save_engine,
-      &args->device,
-      &args->pool_sizes,
-      &args->load_inputs,
-      &args->export_profile,
-      &args->export_layer_info,
-      &args->export_output,
-      &args->export_times,
-  };
-  for (guint i = 0; i < G_N_ELEMENTS(strings); i++)
-    g_clear_pointer(strings[i], g_free);
-  g_clear_pointer(&args->outputs, g_strfreev);
+  for (const ExecFlag *flag = exec_flags; flag->name != NULL; flag++) {
+    gpointer field = G_STRUCT_MEMBER_P(args, flag->offset);
+    if (flag->kind == EXEC_FLAG_STRING || flag->kind == EXEC_FLAG_DEVICE)
+      g_clear_pointer((char **)field, g_free);
+    else if (flag->kind == EXEC_FLAG_NAMES)
+      g_clear_pointer((char ***)field, g_strfreev);
+  }
   g_clear_pointer(&args->plugins, g_ptr_array_unref);
   g_clear_pointer(&args->percentiles, g_array_unref);
 }

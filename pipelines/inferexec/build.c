@@ -6,9 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What the parsers allow for an open batch by default. */
-#define DEFAULT_MAX_BATCH 1024
-
 static void
 show_progress(const char *stage, double fraction, gpointer user_data)
 {
@@ -17,29 +14,6 @@ show_progress(const char *stage, double fraction, gpointer user_data)
   if (fraction >= 1)
     fputs("\r\033[K", stderr);
   fflush(stderr);
-}
-
-static InferNetwork *
-parse(const ExecArgs *args, GError **error)
-{
-  InferParseOptions options = {.outputs = (const char *const *)args->outputs};
-  guint most = MAX(args->batch, args->max_batch);
-  if (most > DEFAULT_MAX_BATCH)
-    options.max_batch = most;
-  if (args->model != NULL)
-    return infer_parse_file(args->model, &options, error);
-
-  InferFormat format = infer_format_of_file(args->tf, NULL);
-  if (format == INFER_FORMAT_PLAN) {
-    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
-                "--tf=%s: this is a plan, not a GraphDef; load it with --loadEngine", args->tf);
-    return NULL;
-  }
-  /* infer_parse_file() also reads the .modelinfo file; a file that it would not recognise goes to
-   * the parser that was asked for, which says what is wrong with it. */
-  if (format == INFER_FORMAT_TENSORFLOW)
-    return infer_parse_file(args->tf, &options, error);
-  return infer_parse_tensorflow(args->tf, &options, error);
 }
 
 /* "workspace:256", as trtexec writes it. */
@@ -75,14 +49,13 @@ set_tactics(const ExecArgs *args, InferBuilder *builder)
   infer_builder_set_optimization_level(builder, args->level);
   infer_builder_set_time_budget(builder, (guint64)(args->time_budget * 1e9));
   infer_builder_set_deterministic(builder, args->deterministic);
+  infer_builder_set_refittable(builder, args->refittable);
+  infer_builder_set_stripped(builder, args->stripped);
 }
 
 static InferEngine *
-build(const ExecArgs *args, GError **error)
+build(const ExecArgs *args, InferNetwork *network, GError **error)
 {
-  g_autoptr(InferNetwork) network = parse(args, error);
-  if (network == NULL)
-    return NULL;
   exec_verbose(args, "Parsed: %u nodes, %u inputs, %u outputs", infer_network_get_n_nodes(network),
                infer_network_get_n_inputs(network), infer_network_get_n_outputs(network));
 
@@ -101,7 +74,7 @@ build(const ExecArgs *args, GError **error)
     infer_builder_set_progress(builder, show_progress, NULL, NULL);
 
   /* Without its folder, so that the same model gives the same plan wherever it lies. */
-  g_autofree char *source = g_path_get_basename(args->tf != NULL ? args->tf : args->model);
+  g_autofree char *source = g_path_get_basename(exec_model_file(args));
   gint64 start = g_get_monotonic_time();
   g_autoptr(InferEngine) engine = infer_builder_build(builder, network, source, NULL, error);
   if (progress) {
@@ -150,17 +123,28 @@ describe(InferEngine *engine)
 }
 
 InferEngine *
-exec_engine_new(const ExecArgs *args, GError **error)
+exec_engine_new(const ExecArgs *args, InferNetwork **parsed, GError **error)
 {
   const char *plan = args->load_engine;
-  for (guint i = 0; args->plugins != NULL && i < args->plugins->len; i++) {
-    if (!infer_plugin_load(args->plugins->pdata[i], error))
+  const char *path = exec_model_file(args);
+  g_autoptr(InferNetwork) network = NULL;
+
+  if (!exec_load_plugins(args, error))
+    return NULL;
+  if (args->deploy == NULL && path != NULL && path == args->model &&
+      infer_format_of_file(path, NULL) == INFER_FORMAT_PLAN)
+    plan = path;
+  if (plan == NULL) {
+    network = exec_model_parse(args, NULL, error);
+    if (network == NULL || !exec_layers_set(args, network, error) ||
+        !exec_debug_mark(args, network, error))
       return NULL;
   }
-  if (args->model != NULL && infer_format_of_file(args->model, NULL) == INFER_FORMAT_PLAN)
-    plan = args->model;
-  InferEngine *engine = plan != NULL ? load(args, plan, error) : build(args, error);
+  InferEngine *engine = plan != NULL ? load(args, plan, error) : build(args, network, error);
+  if (engine != NULL)
+    engine = exec_refit(args, engine, error);
   if (engine != NULL)
     describe(engine);
+  *parsed = g_steal_pointer(&network);
   return engine;
 }

@@ -19,6 +19,9 @@ G_BEGIN_DECLS
  */
 typedef struct {
   char *tf;
+  char *onnx;
+  char *uff;
+  char *deploy;
   char *model;
   char *load_engine;
   char *save_engine;
@@ -58,6 +61,20 @@ typedef struct {
   gboolean version;
   gboolean help;
   gboolean given_avg_runs;
+  gboolean check_only;
+  guint streams;
+  gboolean no_transfers;
+  char *ref_outputs;
+  double atol, rtol;
+  char *export_graph;
+  char **layer_precisions;
+  char **layer_devices;
+  gboolean refittable;
+  gboolean stripped;
+  gboolean dump_refit;
+  char *refit_from;
+  char **mark_debug;
+  char **save_debug;
 } ExecArgs;
 
 /** Fills @args; an unknown flag or a bad value is an error that names it and what is allowed. */
@@ -102,8 +119,36 @@ void exec_print_help(void);
 /** Returns: the flag whose spelling is nearest to @name, by edit distance. */
 const char *exec_nearest_flag(const char *name);
 
-/** Builds from a model or loads a plan, as @args say. Returns: (transfer full) (nullable) */
-InferEngine *exec_engine_new(const ExecArgs *args, GError **error);
+/** Returns: the model file that is built from, %NULL where a plan is loaded. */
+const char *exec_model_file(const ExecArgs *args);
+/** Parses the model that @args name. @problems: (nullable): as in InferParseOptions. Returns:
+ *  (transfer full) (nullable) */
+InferNetwork *exec_model_parse(const ExecArgs *args, GPtrArray *problems, GError **error);
+/** Parses and says what cannot be used; builds nothing. */
+gboolean exec_model_check(const ExecArgs *args, GError **error);
+/** Loads the libraries of --plugins. */
+gboolean exec_load_plugins(const ExecArgs *args, GError **error);
+
+/** Marks the tensors of --markDebug. */
+gboolean exec_debug_mark(const ExecArgs *args, InferNetwork *network, GError **error);
+
+/** Gives @engine, which is freed, the weights of --refitFrom. Returns: (transfer full)
+ *  (nullable) */
+InferEngine *exec_refit(const ExecArgs *args, InferEngine *engine, GError **error);
+
+/** Asks layers for what --layerPrecisions and --layerDevices say. */
+gboolean exec_layers_set(const ExecArgs *args, InferNetwork *network, GError **error);
+
+/** Prints the layers of a network that was parsed. */
+void exec_graph_print(InferNetwork *network);
+/** Writes the network as it was parsed, where there is one, and the steps of the engine for
+ *  Graphviz. */
+gboolean exec_graph_export(const char *path, InferNetwork *parsed, InferEngine *engine,
+                           GError **error);
+
+/** Builds from a model or loads a plan, as @args say. @parsed: (out) (nullable): the network of the
+ *  model. Returns: (transfer full) (nullable) */
+InferEngine *exec_engine_new(const ExecArgs *args, InferNetwork **parsed, GError **error);
 
 /** Reads "name:1x3,other:2". Returns: (element-type utf8 InferDims) (transfer full) (nullable) */
 GHashTable *exec_shapes_parse(const char *flag, const char *value, GError **error);
@@ -204,12 +249,33 @@ ExecTrace *exec_trace_new(void);
 void exec_trace_free(ExecTrace *trace);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ExecTrace, exec_trace_free)
 
-/** Warms up, then runs until both the iterations and the duration are reached. */
-gboolean exec_run(const ExecArgs *args, InferContext *context, GPtrArray *inputs, ExecTrace *trace,
-                  GError **error);
+/**
+ * ExecStream:
+ * @context: what runs
+ * @inputs: (element-type ExecInput): what is copied into it before each run; shared by all streams
+ * @resident: the inputs are on the device already
+ * @busy: a run is under way
+ * @time: of the run that is under way
+ */
+typedef struct {
+  InferContext *context;
+  GPtrArray *inputs;
+  gboolean resident;
+  gboolean busy;
+  ExecTime time;
+} ExecStream;
+
+/** Contexts with the batch and the dimensions that @args say, as many as --infStreams.
+ *  Returns: (element-type ExecStream) (transfer full) (nullable) */
+GPtrArray *exec_streams_new(const ExecArgs *args, InferEngine *engine, GError **error);
+
+/** Warms up, then runs the streams in turn until both the iterations and the duration are
+ *  reached. */
+gboolean exec_run(const ExecArgs *args, GPtrArray *streams, ExecTrace *trace, GError **error);
+/** Runs once more, and writes the debug tensors that --saveDebugTensors names. */
+gboolean exec_debug_save(const ExecArgs *args, ExecStream *stream, GError **error);
 /** Runs again, step by step. */
-gboolean exec_profile(const ExecArgs *args, InferContext *context, GPtrArray *inputs,
-                      ExecTrace *trace, GError **error);
+gboolean exec_profile(const ExecArgs *args, ExecStream *stream, ExecTrace *trace, GError **error);
 
 /** A sorted copy of @values, and what is wanted of it. */
 typedef struct {
@@ -227,6 +293,17 @@ void exec_report_times(const ExecArgs *args, guint batch, const ExecTrace *trace
 void exec_report_profile(const ExecArgs *args, const ExecTrace *trace);
 gboolean exec_export_times(const char *path, const ExecTrace *trace, GError **error);
 gboolean exec_export_profile(const char *path, const ExecTrace *trace, GError **error);
+
+/** A view of an output in host memory. Returns: (transfer full) (nullable) */
+InferArray *exec_output_view(InferContext *context, const InferBinding *binding, GError **error);
+/** Returns: whether elements are integers or booleans. */
+gboolean exec_is_whole(InferType type);
+/** Compares the outputs with those of --loadRefOutputs; an error when they differ by more than
+ *  --atol and --rtol allow. */
+gboolean exec_outputs_compare(const ExecArgs *args, InferContext *context, GError **error);
+/** Reads a regular file of at most @limit bytes; what is larger is not read, and the error names
+ *  @needed. */
+GBytes *exec_read_file(const char *path, gsize limit, gsize needed, GError **error);
 
 /** Prints outputs, writes them as JSON. */
 gboolean exec_outputs_dump(InferContext *context, GError **error);

@@ -81,9 +81,8 @@ parse_specs(const char *specs, InferEngine *engine, GError **error)
   return g_steal_pointer(&files);
 }
 
-/* Reads a regular file of at most @limit bytes; a larger one cannot fit and is not read. */
-static GBytes *
-read_file(const char *path, gsize limit, gsize needed, GError **error)
+GBytes *
+exec_read_file(const char *path, gsize limit, gsize needed, GError **error)
 {
   GStatBuf info;
   char *data = NULL;
@@ -234,7 +233,7 @@ load(const char *path, const InferBinding *binding, const InferDims *dims,
                 infer_type_name(binding->type));
     return NULL;
   }
-  g_autoptr(GBytes) bytes = read_file(path, needed + 2 * EXEC_NPY_MAX_HEADER, needed, error);
+  g_autoptr(GBytes) bytes = exec_read_file(path, needed + 2 * EXEC_NPY_MAX_HEADER, needed, error);
   if (bytes == NULL)
     return NULL;
   gsize size = 0;

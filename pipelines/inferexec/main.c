@@ -54,17 +54,31 @@ print_status(const char *status, int argc, char **argv)
 }
 
 static gboolean
-show_layers(const ExecArgs *args, InferEngine *engine, GError **error)
+show_layers(const ExecArgs *args, InferNetwork *parsed, InferEngine *engine, GError **error)
 {
+  if (args->export_graph != NULL && !exec_graph_export(args->export_graph, parsed, engine, error))
+    return FALSE;
   if (!args->dump_layer_info && args->export_layer_info == NULL)
     return TRUE;
   g_autofree char *layers = infer_engine_inspect(engine);
   if (args->dump_layer_info) {
+    if (parsed != NULL)
+      exec_graph_print(parsed);
     exec_info("Layers:");
     printf("%s\n", layers);
   }
   return args->export_layer_info == NULL ||
          exec_write_file(args->export_layer_info, layers, strlen(layers), error);
+}
+
+static gboolean
+show_outputs(const ExecArgs *args, InferContext *context, GError **error)
+{
+  if (args->dump_output && !exec_outputs_dump(context, error))
+    return FALSE;
+  if (args->export_output != NULL && !exec_outputs_export(args->export_output, context, error))
+    return FALSE;
+  return args->ref_outputs == NULL || exec_outputs_compare(args, context, error);
 }
 
 static gboolean
@@ -77,27 +91,22 @@ measure(const ExecArgs *args, InferEngine *engine, GError **error)
                 args->batch, most, args->batch);
     return FALSE;
   }
-  g_autoptr(InferContext) context = infer_context_new(engine, error);
-  if (context == NULL || !infer_context_set_batch(context, args->batch, error) ||
-      !exec_shapes_set(args, context, error))
-    return FALSE;
-  g_autoptr(GPtrArray) inputs = exec_inputs_new(args, context, error);
-  if (inputs == NULL)
+  g_autoptr(GPtrArray) streams = exec_streams_new(args, engine, error);
+  if (streams == NULL)
     return FALSE;
 
+  ExecStream *stream = streams->pdata[0];
   g_autoptr(ExecTrace) trace = exec_trace_new();
-  if (!exec_run(args, context, inputs, trace, error))
+  if (!exec_run(args, streams, trace, error))
     return FALSE;
-  exec_report_times(args, infer_context_get_batch(context), trace);
+  exec_report_times(args, infer_context_get_batch(stream->context), trace);
   if (args->export_times != NULL && !exec_export_times(args->export_times, trace, error))
     return FALSE;
-  if (args->dump_output && !exec_outputs_dump(context, error))
-    return FALSE;
-  if (args->export_output != NULL && !exec_outputs_export(args->export_output, context, error))
+  if (!show_outputs(args, stream->context, error) || !exec_debug_save(args, stream, error))
     return FALSE;
   if (!args->dump_profile && args->export_profile == NULL)
     return TRUE;
-  if (!exec_profile(args, context, inputs, trace, error))
+  if (!exec_profile(args, stream, trace, error))
     return FALSE;
   if (args->dump_profile)
     exec_report_profile(args, trace);
@@ -107,7 +116,11 @@ measure(const ExecArgs *args, InferEngine *engine, GError **error)
 static gboolean
 execute(const ExecArgs *args, GError **error)
 {
-  g_autoptr(InferEngine) engine = exec_engine_new(args, error);
+  g_autoptr(InferNetwork) parsed = NULL;
+
+  if (args->check_only)
+    return exec_model_check(args, error);
+  g_autoptr(InferEngine) engine = exec_engine_new(args, &parsed, error);
   if (engine == NULL)
     return FALSE;
   if (args->save_engine != NULL) {
@@ -115,7 +128,7 @@ execute(const ExecArgs *args, GError **error)
       return FALSE;
     exec_info("Plan written to %s", args->save_engine);
   }
-  if (!show_layers(args, engine, error))
+  if (!show_layers(args, parsed, engine, error))
     return FALSE;
   return args->skip_inference || measure(args, engine, error);
 }

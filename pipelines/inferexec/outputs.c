@@ -5,9 +5,8 @@
 #include <math.h>
 #include <stdio.h>
 
-/* A view of an output's memory; (transfer full) (nullable). */
-static InferArray *
-view_output(InferContext *context, const InferBinding *binding, GError **error)
+InferArray *
+exec_output_view(InferContext *context, const InferBinding *binding, GError **error)
 {
   InferDims dims;
   gsize size = 0;
@@ -28,8 +27,8 @@ view_output(InferContext *context, const InferBinding *binding, GError **error)
   return infer_array_new_view(binding->type, &dims, memory);
 }
 
-static gboolean
-is_whole(InferType type)
+gboolean
+exec_is_whole(InferType type)
 {
   return infer_type_is_integer(type) || type == INFER_TYPE_BOOL;
 }
@@ -45,7 +44,7 @@ print_value(const InferArray *array, gsize index)
 {
   if (array->type == INFER_TYPE_UINT64)
     printf(" %" G_GUINT64_FORMAT, get_uint64(array, index));
-  else if (is_whole(array->type))
+  else if (exec_is_whole(array->type))
     printf(" %" G_GINT64_FORMAT, infer_array_get_int(array, index));
   else
     printf(" %.9g", infer_array_get_double(array, index));
@@ -61,7 +60,7 @@ exec_outputs_dump(InferContext *context, GError **error)
     const InferBinding *binding = infer_engine_get_binding(engine, i);
     if (binding->is_input)
       continue;
-    g_autoptr(InferArray) array = view_output(context, binding, error);
+    g_autoptr(InferArray) array = exec_output_view(context, binding, error);
     if (array == NULL)
       return FALSE;
     g_autofree char *shape = infer_dims_to_string(&array->dims);
@@ -86,7 +85,7 @@ add_value(JsonBuilder *builder, const InferArray *array, gsize index)
     json_builder_add_string_value(builder, text);
     return;
   }
-  if (is_whole(array->type)) {
+  if (exec_is_whole(array->type)) {
     json_builder_add_int_value(builder, infer_array_get_int(array, index));
     return;
   }
@@ -128,7 +127,7 @@ exec_outputs_export(const char *path, InferContext *context, GError **error)
     const InferBinding *binding = infer_engine_get_binding(engine, i);
     if (binding->is_input)
       continue;
-    g_autoptr(InferArray) array = view_output(context, binding, error);
+    g_autoptr(InferArray) array = exec_output_view(context, binding, error);
     if (array == NULL)
       return FALSE;
     add_output(builder, binding->name, array);

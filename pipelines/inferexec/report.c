@@ -75,6 +75,8 @@ exec_report_times(const ExecArgs *args, guint batch, const ExecTrace *trace)
   double wall = g_array_index(trace->times, ExecTime, n - 1).finished / 1e9;
   exec_info("=== Performance summary ===");
   exec_info("Runs: %u of batch %u", n, batch);
+  if (args->streams > 1)
+    exec_info("Streams: %u; latencies include waiting for other streams", args->streams);
   exec_info("Throughput: %g qps (%g rows/s)", n / wall, (double)n * batch / wall);
   report_line(args, trace, "Latency", run_latency);
   report_line(args, trace, "Enqueue Time", enqueue_time);

@@ -42,54 +42,124 @@ exec_trace_free(ExecTrace *trace)
   g_free(trace);
 }
 
-static gboolean
-run_once(InferContext *context, GPtrArray *inputs, guint64 origin, ExecTime *time, GError **error)
+static void
+stream_free(gpointer data)
 {
-  time->start = now() - origin;
-  if (!exec_inputs_stage(inputs, context, error))
+  ExecStream *stream = data;
+  g_clear_pointer(&stream->inputs, g_ptr_array_unref);
+  g_clear_object(&stream->context);
+  g_free(stream);
+}
+
+static gboolean
+start(ExecStream *stream, guint64 origin, GError **error)
+{
+  stream->time.start = now() - origin;
+  if (!stream->resident && !exec_inputs_stage(stream->inputs, stream->context, error))
     return FALSE;
-  time->staged = now() - origin;
-  if (!infer_context_enqueue(context, error))
+  stream->time.staged = now() - origin;
+  if (!infer_context_enqueue(stream->context, error))
     return FALSE;
-  time->queued = now() - origin;
-  if (!infer_context_synchronize(context, error))
-    return FALSE;
-  time->finished = now() - origin;
+  stream->time.queued = now() - origin;
+  stream->busy = TRUE;
   return TRUE;
 }
 
 static gboolean
-warm_up(const ExecArgs *args, InferContext *context, GPtrArray *inputs, GError **error)
+finish(ExecStream *stream, guint64 origin, GError **error)
 {
-  ExecTime time = {0};
-  guint64 start = now();
-  guint runs = 0;
-  while (time.finished < args->warm_up * 1e6) {
-    if (!run_once(context, inputs, start, &time, error))
+  stream->busy = FALSE;
+  if (!infer_context_synchronize(stream->context, error))
+    return FALSE;
+  stream->time.finished = now() - origin;
+  return TRUE;
+}
+
+/* A run that carries the inputs to the device, where they stay because the bindings are then taken
+ * for the device's own. */
+static gboolean
+make_resident(ExecStream *stream, GError **error)
+{
+  if (!start(stream, now(), error) || !finish(stream, now(), error))
+    return FALSE;
+  for (guint i = 0; i < stream->inputs->len; i++) {
+    const ExecInput *input = stream->inputs->pdata[i];
+    if (!infer_context_map_device(stream->context, input->binding->name, error))
       return FALSE;
-    runs++;
   }
-  exec_info("Warmup: %u runs in %.0f ms", runs, time.finished / 1e6);
+  stream->resident = TRUE;
+  return TRUE;
+}
+
+GPtrArray *
+exec_streams_new(const ExecArgs *args, InferEngine *engine, GError **error)
+{
+  g_autoptr(GPtrArray) streams = g_ptr_array_new_with_free_func(stream_free);
+
+  for (guint i = 0; i < args->streams; i++) {
+    ExecStream *stream = g_new0(ExecStream, 1);
+    g_ptr_array_add(streams, stream);
+    stream->context = infer_context_new(engine, error);
+    if (stream->context == NULL || !infer_context_set_batch(stream->context, args->batch, error) ||
+        !exec_shapes_set(args, stream->context, error))
+      return NULL;
+    if (i > 0)
+      stream->inputs = g_ptr_array_ref(((ExecStream *)streams->pdata[0])->inputs);
+    else
+      stream->inputs = exec_inputs_new(args, stream->context, error);
+    if (stream->inputs == NULL || (args->no_transfers && !make_resident(stream, error)))
+      return NULL;
+  }
+  return g_steal_pointer(&streams);
+}
+
+/* Keeps every stream busy until @least runs are done and @nanoseconds have passed. @times:
+ * (nullable): where their times go. With several streams a run ends for us when its turn comes. */
+static gboolean
+run_streams(GPtrArray *streams, guint least, double nanoseconds, GArray *times, guint *runs,
+            guint64 *last, GError **error)
+{
+  guint64 origin = now();
+  gboolean more = least > 0 || nanoseconds > 0;
+  guint busy = 0;
+
+  *runs = 0;
+  *last = 0;
+  for (guint turn = 0; more || busy > 0; turn = (turn + 1) % streams->len) {
+    ExecStream *stream = streams->pdata[turn];
+    if (stream->busy) {
+      if (!finish(stream, origin, error))
+        return FALSE;
+      busy--;
+      (*runs)++;
+      *last = stream->time.finished;
+      if (times != NULL)
+        g_array_append_val(times, stream->time);
+      more = more && (*runs < least || (double)*last < nanoseconds) && *runs < EXEC_MAX_RUNS;
+    }
+    if (more) {
+      if (!start(stream, origin, error))
+        return FALSE;
+      busy++;
+    }
+  }
   return TRUE;
 }
 
 gboolean
-exec_run(const ExecArgs *args, InferContext *context, GPtrArray *inputs, ExecTrace *trace,
-         GError **error)
+exec_run(const ExecArgs *args, GPtrArray *streams, ExecTrace *trace, GError **error)
 {
-  if (!warm_up(args, context, inputs, error))
+  guint runs = 0;
+  guint64 last = 0;
+
+  if (!run_streams(streams, 0, args->warm_up * 1e6, NULL, &runs, &last, error))
     return FALSE;
-  ExecTime time = {0};
-  guint64 start = now();
-  while (trace->times->len < args->iterations || time.finished < args->duration * 1e9) {
-    if (trace->times->len == EXEC_MAX_RUNS) {
-      exec_note("measuring ended at %u runs, before --duration=%g", EXEC_MAX_RUNS, args->duration);
-      break;
-    }
-    if (!run_once(context, inputs, start, &time, error))
-      return FALSE;
-    g_array_append_val(trace->times, time);
-  }
+  exec_info("Warmup: %u runs in %.0f ms", runs, last / 1e6);
+  if (!run_streams(streams, args->iterations, args->duration * 1e9, trace->times, &runs, &last,
+                   error))
+    return FALSE;
+  if ((double)last < args->duration * 1e9)
+    exec_note("measuring ended at %u runs, before --duration=%g", runs, args->duration);
   return TRUE;
 }
 
@@ -113,21 +183,20 @@ collect_steps(InferContext *context, ExecTrace *trace)
 }
 
 gboolean
-exec_profile(const ExecArgs *args, InferContext *context, GPtrArray *inputs, ExecTrace *trace,
-             GError **error)
+exec_profile(const ExecArgs *args, ExecStream *stream, ExecTrace *trace, GError **error)
 {
-  ExecTime time = {0};
-  guint64 start = now();
+  guint64 origin = now();
   double limit = MIN(args->duration, PROFILE_SECONDS) * 1e9;
   guint least = MIN(args->iterations, PROFILE_MIN_RUNS);
-  infer_context_set_profiling(context, TRUE);
+  infer_context_set_profiling(stream->context, TRUE);
   gboolean good = TRUE;
-  while (good && (trace->profiled < least || time.finished < limit)) {
-    good = run_once(context, inputs, start, &time, error);
+  stream->time.finished = 0;
+  while (good && (trace->profiled < least || stream->time.finished < limit)) {
+    good = start(stream, origin, error) && finish(stream, origin, error);
     if (good)
-      collect_steps(context, trace);
+      collect_steps(stream->context, trace);
     trace->profiled++;
   }
-  infer_context_set_profiling(context, FALSE);
+  infer_context_set_profiling(stream->context, FALSE);
   return good;
 }

@@ -84,6 +84,19 @@ is_small(InferEngine *engine)
   return sum < (64u << 20);
 }
 
+/* The passes go over a network that came from the file. */
+static void
+refit(InferEngine *engine)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(InferRefit) refit = infer_refit_new(engine, &error);
+  g_autoptr(InferNetwork) network = small_net_new(1);
+  g_autoptr(InferEngine) made = NULL;
+
+  if (refit && infer_refit_set_from_network(refit, network, NULL) > 0)
+    made = infer_refit_commit(refit, NULL, &error);
+}
+
 int
 LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 {
@@ -95,6 +108,8 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 
   fix_hashes(copy, size);
   engine = infer_engine_new_from_bytes(bytes, "fuzzed", "cpu", 1, &error);
+  if (engine && is_small(engine) && infer_engine_is_refittable(engine))
+    refit(engine);
   if (engine && is_small(engine))
     context = infer_context_new(engine, &error);
   if (context && infer_context_set_batch(context, 1, &error)) {
@@ -105,13 +120,16 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
 }
 
 static void
-add_seed(GPtrArray *seeds, InferNetwork *network, const char *device)
+add_seed(GPtrArray *seeds, InferNetwork *network, const char *device, gboolean refittable,
+         gboolean stripped)
 {
   g_autoptr(InferBuilder) builder = infer_builder_new();
   g_autoptr(InferEngine) engine = NULL;
 
   infer_builder_set_device(builder, device);
   infer_builder_set_threads(builder, 1);
+  infer_builder_set_refittable(builder, refittable);
+  infer_builder_set_stripped(builder, stripped);
   engine = infer_builder_build(builder, network, "a seed", NULL, NULL);
   g_assert_nonnull(engine);
   g_ptr_array_add(seeds, infer_engine_serialize(engine, NULL));
@@ -121,17 +139,17 @@ GPtrArray *
 fuzz_seeds(void)
 {
   GPtrArray *seeds = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
-  const char *const devices[] = {"cpu", "null"};
+  const char *const devices[] = {"cpu", "null", "cpu", "cpu"};
   InferNetwork *(*const control[])(void) = {control_net_if, control_net_loop, control_net_sequence,
                                             control_net_optional};
 
   for (guint i = 0; i < G_N_ELEMENTS(devices); i++) {
     g_autoptr(InferNetwork) network = small_net_new(1);
-    add_seed(seeds, network, devices[i]);
+    add_seed(seeds, network, devices[i], i == 2, i == 3);
   }
   for (guint i = 0; i < G_N_ELEMENTS(control); i++) {
     g_autoptr(InferNetwork) network = control[i]();
-    add_seed(seeds, network, "cpu");
+    add_seed(seeds, network, "cpu", FALSE, FALSE);
   }
   return seeds;
 }

@@ -68,6 +68,76 @@ refuses(lambda: network.add_soft_max(x, 2, False, "s"))
 other = Infer.Network.new().add_input("x", Infer.Type.FLOAT, D(2, 3), None)
 refuses(lambda: network.add_element_wise(x, other, Infer.ElementWise.SUM, "e"))
 """,
+    "bindings outlive their engine; listeners, profilers and shared memory": """
+import struct
+network = Infer.Network.new()
+x = network.add_input("x", Infer.Type.FLOAT, D(1, 4), None)
+relu = network.add_activation(x, Infer.Activation.RELU, 0, 0, "relu")
+y = network.add_activation(relu, Infer.Activation.TANH, 0, 0, "tanh")
+network.mark_output(y, "y")
+network.mark_debug(relu)
+refuses(lambda: network.mark_debug(x))
+builder = Infer.Builder.new()
+builder.set_device("cpu")
+engine = builder.build(network, "a test", None)
+assert engine.get_debug_names() == ["relu"]
+first = Infer.Context.new(engine)
+second = Infer.Context.new_sharing(engine, first)
+heard, times = [], []
+second.set_debug_listener(
+    lambda context, name, value: heard.append((name, [value.get_double(i) for i in range(4)])))
+second.set_profiler(lambda context, name, nanoseconds: times.append((name, nanoseconds)))
+for context in (first, second):
+    context.set_batch(1)
+    context.set_input_bytes("x", GLib.Bytes.new(struct.pack("<4f", -1, 2, -3, 0.5)))
+    context.run()
+assert heard == [("relu", [0, 2, 0, 0.5])], heard
+assert times and all(n >= 0 for _, n in times), times
+second.set_debug_state("relu", False)
+second.run()
+assert len(heard) == 1
+assert first.get_output_bytes("y").get_data() == second.get_output_bytes("y").get_data()
+bindings = [engine.get_binding(i) for i in range(engine.get_n_bindings())]
+assert engine.get_binding(9) is None
+del engine, first, second, context, builder, network, x, y, relu
+gc.collect()
+assert [(b.name, b.is_input, b.dims.get_values()) for b in bindings] == [
+    ("x", True, [1, 4]), ("y", False, [1, 4])], bindings
+""",
+    "other weights, and plans without them": """
+import struct
+def network_of(factor):
+    network = Infer.Network.new()
+    x = network.add_input("x", Infer.Type.FLOAT, D(1, 512), None)
+    data = struct.pack("<512f", *[factor] * 512)
+    w = network.add_constant("w", Infer.Array.new_from_data(Infer.Type.FLOAT, D(1, 512), data))
+    network.mark_output(network.add_node("Mul", "scaled", [x, w], None, 1).get_output(0), "y")
+    return network
+builder = Infer.Builder.new()
+builder.set_device("cpu")
+builder.set_stripped(True)
+plan = builder.build(network_of(2), "a test", None).serialize()
+hollow = Infer.Engine.new_from_bytes(plan, None, "cpu", 0)
+assert hollow.is_stripped() and hollow.is_refittable()
+refuses(lambda: Infer.Context.new(hollow))
+refit = Infer.Refit.new(hollow)
+assert refit.get_names() == ["w"] and refit.get_missing() == ["w"]
+assert refit.get_weights("w") is None
+refuses(lambda: refit.commit(None))
+found, kind, dims = refit.get_prototype("w")
+assert found and kind == Infer.Type.FLOAT and dims.get_values() == [1, 512]
+weights = network_of(3).find_tensor("w").value
+refit.set_weights("w", weights)
+assert refit.set_from_network(network_of(5)) == 1 and refit.get_missing() == []
+engine = refit.commit(None)
+del hollow, refit
+context = Infer.Context.new(engine)
+context.set_batch(1)
+context.set_input_bytes("x", GLib.Bytes.new(struct.pack("<512f", *range(512))))
+context.run()
+assert struct.unpack("<512f", context.get_output_bytes("y").get_data()) == tuple(
+    5.0 * i for i in range(512))
+""",
     "layers of plugins": """
 network = Infer.Network.new()
 x = network.add_input("x", Infer.Type.UINT8, D(1, 3, 8, 8), None)
