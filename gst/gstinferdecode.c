@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <math.h>
+#include "gstinferanalytics.h"
 #include "gstinfermodel-private.h"
 
 /* @wanted below 0 puts the default back. */
 static void
-set_scalar(GstInferModel *self, const gchar *name, gdouble initial, gdouble wanted, gdouble *last)
+set_scalar(GstInferContext *self, const gchar *name, gdouble initial, gdouble wanted, gdouble *last)
 {
   if (isnan(initial))
     return;
@@ -14,46 +15,54 @@ set_scalar(GstInferModel *self, const gchar *name, gdouble initial, gdouble want
     *last = wanted;
 }
 
-static gdouble
-effective_score(const GstInferModel *self, gdouble score)
+gdouble
+gst_infer_model_effective_score(const GstInferModel *self, gdouble score)
 {
   return score >= 0 ? score : self->score;
 }
 
 static gboolean
-view_output(GstInferModel *self, guint index, GError **error)
+view_output(GstInferModel *self, GstInferContext *context, guint index, GError **error)
 {
   const gchar *name = self->outputs[index];
-  InferArray *view = &self->views[index];
+  InferArray *view = &context->views[index];
 
   view->type = infer_engine_find_binding(self->engine, name)->type;
-  view->data = infer_context_map(self->context, name, &view->size, error);
-  return view->data && infer_context_get_dims(self->context, name, &view->dims, error);
+  view->data = infer_context_map(context->context, name, &view->size, error);
+  return view->data && infer_context_get_dims(context->context, name, &view->dims, error);
 }
 
 gboolean
-gst_infer_model_infer(GstInferModel *self, const InferFrame *frames, guint n,
-                      InferPlacement *placements, gdouble score, gdouble iou, GError **error)
+gst_infer_model_preprocess(GstInferModel *self, guint index, const InferFrame *frames, guint n,
+                           InferPlacement *placements, gdouble score, gdouble iou, GError **error)
 {
+  GstInferContext *context = &self->contexts[index];
   gboolean ok;
 
-  if (!infer_context_set_batch(self->context, n, error))
+  if (!infer_context_set_batch(context->context, n, error))
     return FALSE;
-  set_scalar(self, GST_INFER_SCORE_INPUT, self->score_default, effective_score(self, score),
-             &self->score_set);
-  set_scalar(self, GST_INFER_IOU_INPUT, self->iou_default, iou, &self->iou_set);
-  ok = infer_context_enqueue_frames(self->context, frames, n, placements, error) &&
-       infer_context_enqueue(self->context, error);
+  set_scalar(context, GST_INFER_SCORE_INPUT, self->score_default,
+             gst_infer_model_effective_score(self, score), &context->score_set);
+  set_scalar(context, GST_INFER_IOU_INPUT, self->iou_default, iou, &context->iou_set);
+  ok = infer_context_enqueue_frames(context->context, frames, n, placements, error);
   /* Frames may not be unmapped while work that reads them is under way, also after an error. */
-  ok = infer_context_synchronize(self->context, ok ? error : NULL) && ok;
+  return infer_context_synchronize(context->context, ok ? error : NULL) && ok;
+}
+
+gboolean
+gst_infer_model_infer(GstInferModel *self, guint index, GError **error)
+{
+  GstInferContext *context = &self->contexts[index];
+  gboolean ok = infer_context_run(context->context, error);
+
   for (guint i = 0; ok && i < GST_INFER_N_OUTPUTS; i++)
-    ok = view_output(self, i, error);
+    ok = view_output(self, context, i, error);
   return ok;
 }
 
 /* Objects that a row can hold, by the dimensions of the outputs. */
 static gsize
-capacity(const GstInferModel *self, guint row)
+capacity(const GstInferContext *self, guint row)
 {
   const InferArray *boxes = &self->views[GST_INFER_OUTPUT_BOXES];
   const InferArray *scores = &self->views[GST_INFER_OUTPUT_SCORES];
@@ -69,10 +78,9 @@ capacity(const GstInferModel *self, guint row)
 
 /* Edges in pixels of the frame, clipped; FALSE for what is empty or no number. */
 static gboolean
-place_box(const GstInferModel *self, gsize box, const InferPlacement *place, guint width,
-          guint height, GstInferObject *object)
+place_box(const GstInferModel *self, const InferArray *boxes, gsize box,
+          const InferPlacement *place, guint width, guint height, GstInferObject *object)
 {
-  const InferArray *boxes = &self->views[GST_INFER_OUTPUT_BOXES];
   const guint swap = infer_model_info_get_detections(self->info)->yxyx ? 1 : 0;
   gdouble edges[4];
 
@@ -107,31 +115,59 @@ set_class(const GstInferModel *self, gdouble value, GstInferObject *object)
 }
 
 gboolean
-gst_infer_model_decode(GstInferModel *self, guint row, const InferPlacement *placement, guint width,
-                       guint height, gdouble score, GArray *objects)
+gst_infer_model_decode(GstInferModel *self, guint index, guint row, const InferPlacement *placement,
+                       guint width, guint height, gdouble score, GArray *objects)
 {
-  const gdouble threshold = effective_score(self, score);
-  const gsize k = capacity(self, row);
+  const GstInferContext *context = &self->contexts[index];
+  const InferArray *views = context->views;
+  const gdouble threshold = gst_infer_model_effective_score(self, score);
+  const gsize k = capacity(context, row);
   gdouble count;
   gboolean ok;
 
   g_array_set_size(objects, 0);
   if (k == 0)
-    return self->views[GST_INFER_OUTPUT_BOXES].dims.d[1] == 0;
-  count = infer_array_get_double(&self->views[GST_INFER_OUTPUT_COUNT], row);
+    return views[GST_INFER_OUTPUT_BOXES].dims.d[1] == 0;
+  count = infer_array_get_double(&views[GST_INFER_OUTPUT_COUNT], row);
   ok = count >= 0 && count <= (gdouble)k;
   if (!ok)
     count = count > (gdouble)k ? (gdouble)k : 0;
   for (gsize i = row * k; i < row * k + (gsize)count; i++) {
     GstInferObject object = {.id = -1, .parent_id = -1};
-    const gdouble confidence = infer_array_get_double(&self->views[GST_INFER_OUTPUT_SCORES], i);
+    const gdouble confidence = infer_array_get_double(&views[GST_INFER_OUTPUT_SCORES], i);
 
     if (!(confidence >= threshold))
       continue;
     object.confidence = MIN(confidence, 1);
-    set_class(self, infer_array_get_double(&self->views[GST_INFER_OUTPUT_CLASSES], i), &object);
-    if (place_box(self, i, placement, width, height, &object))
+    set_class(self, infer_array_get_double(&views[GST_INFER_OUTPUT_CLASSES], i), &object);
+    if (place_box(self, &views[GST_INFER_OUTPUT_BOXES], i, placement, width, height, &object))
       g_array_append_val(objects, object);
   }
   return ok;
+}
+
+void
+gst_infer_model_attach_tensors(GstInferModel *self, guint index, guint row, GstBuffer *buffer)
+{
+  GstInferTensor tensors[GST_INFER_N_OUTPUTS];
+  guint n = 0;
+
+  for (guint i = 0; i < GST_INFER_N_OUTPUTS; i++) {
+    const InferArray *view = &self->contexts[index].views[i];
+    const gsize rows = view->dims.n > 0 ? (gsize)MAX(view->dims.d[0], 0) : 0;
+    GstInferTensor *tensor = &tensors[n];
+
+    if (row >= rows || view->dims.n > (gint)G_N_ELEMENTS(tensor->dims))
+      continue;
+    *tensor = (GstInferTensor){.name = self->outputs[i],
+                               .type = infer_type_name(view->type),
+                               .n_dims = (guint)view->dims.n,
+                               .data = (const guint8 *)view->data + row * (view->size / rows),
+                               .size = view->size / rows};
+    tensor->dims[0] = 1;
+    for (gint k = 1; k < view->dims.n; k++)
+      tensor->dims[k] = (gsize)view->dims.d[k];
+    n++;
+  }
+  gst_infer_tensors_add(buffer, tensors, n);
 }

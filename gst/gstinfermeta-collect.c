@@ -137,8 +137,62 @@ fill_result(GstInferResult *result, const GstInferResultData *data)
   result->stream = data->stream;
   result->frame = data->frame;
   result->model_name = data->model_name;
+  result->carried = data->carried;
   result->width = data->width;
   result->height = data->height;
+}
+
+static gboolean
+is_there(GArray *objects, const GstInferObject *wanted)
+{
+  for (guint i = 0; i < objects->len; i++) {
+    const GstInferObject *object = gst_infer_objects_at(objects, i);
+    if (gst_infer_object_roi_type(object) != gst_infer_object_roi_type(wanted))
+      continue;
+    if (object->id == wanted->id ||
+        (fabs(object->x - wanted->x) < 1 && fabs(object->y - wanted->y) < 1 &&
+         fabs(object->w - wanted->w) < 2 && fabs(object->h - wanted->h) < 2))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Objects that lie in the analytics alone: of others, or ours where no region was wanted. */
+static gboolean
+collect_analytics(GstBuffer *buffer, const GstInferResultData *data, gdouble sx, gdouble sy,
+                  GArray *objects)
+{
+  g_autoptr(GArray) found = gst_infer_objects_new(0);
+  gboolean any_record = FALSE;
+  gint index;
+
+  gst_infer_analytics_collect(buffer, found);
+  for (guint i = 0; i < found->len; i++) {
+    GstInferObject *object = gst_infer_objects_at(found, i);
+    GstInferObject copy = *object;
+    if (is_there(objects, object))
+      continue;
+    index = data ? gst_infer_objects_find_id(data->objects, object->id) : -1;
+    if (index >= 0) {
+      copy = *gst_infer_objects_at(data->objects, (guint)index);
+      /* Before converters scaled the entries the record alone says where an object is. */
+      const gboolean moved =
+          gst_infer_analytics_scales() &&
+          (fabs(object->x - copy.x * sx) > 1 + sx || fabs(object->y - copy.y * sy) > 1 + sy ||
+           fabs(object->w - copy.w * sx) > 1 + sx || fabs(object->h - copy.h * sy) > 1 + sy);
+      copy.x = moved ? object->x : copy.x * sx;
+      copy.y = moved ? object->y : copy.y * sy;
+      copy.w = moved ? object->w : copy.w * sx;
+      copy.h = moved ? object->h : copy.h * sy;
+      if (object->has_object_id && !copy.has_object_id) {
+        copy.has_object_id = TRUE;
+        copy.object_id = object->object_id;
+      }
+      any_record = TRUE;
+    }
+    gst_infer_objects_append_copy(objects, &copy);
+  }
+  return any_record;
 }
 
 GArray *
@@ -164,6 +218,7 @@ gst_infer_meta_collect(GstBuffer *buffer, const GstVideoInfo *info, GstInferResu
     any_record |= record != NULL;
     g_array_append_val(objects, object);
   }
+  any_record |= collect_analytics(buffer, data, sx, sy, objects);
   if (data != NULL && !any_record && (info == NULL || (sized && sx == 1 && sy == 1)))
     for (guint i = 0; i < data->objects->len; i++)
       gst_infer_objects_append_copy(objects, gst_infer_objects_at(data->objects, i));

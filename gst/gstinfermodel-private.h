@@ -18,7 +18,22 @@ typedef enum {
 } GstInferOutput;
 
 /**
+ * GstInferContext:
+ * @score_set: what the scalar input was set to last
+ * @iou_set: same
+ * @views: the outputs of the last run
+ *
+ * One batch in flight.
+ */
+typedef struct {
+  InferContext *context;
+  gdouble score_set, iou_set;
+  InferArray views[GST_INFER_N_OUTPUTS];
+} GstInferContext;
+
+/**
  * GstInferModel:
+ * @contexts: (array length=n_contexts): one for each batch in flight
  * @outputs: names of the four outputs, of @info
  * @labels: (array length=n_labels): labels
  * @width: pixels of the image input
@@ -26,13 +41,11 @@ typedef enum {
  * @score: score threshold of the model
  * @score_default: default of the scalar input, NaN where there is none
  * @iou_default: same
- * @score_set: what the scalar input was set to last
- * @iou_set: same
- * @views: the outputs of the last run
  */
 struct _GstInferModel {
   InferEngine *engine;
-  InferContext *context;
+  GstInferContext *contexts;
+  guint n_contexts;
   InferModelInfo *info;
   gchar *name;
   const gchar *outputs[GST_INFER_N_OUTPUTS];
@@ -41,8 +54,6 @@ struct _GstInferModel {
   guint width, height;
   gdouble score;
   gdouble score_default, iou_default;
-  gdouble score_set, iou_set;
-  InferArray views[GST_INFER_N_OUTPUTS];
 };
 
 /**

@@ -26,6 +26,15 @@ gst_infer_model_settings_copy(GstInferModelSettings *dst, const GstInferModelSet
   dst->device = g_strdup(src->device);
 }
 
+gboolean
+gst_infer_model_settings_equal(const GstInferModelSettings *a, const GstInferModelSettings *b)
+{
+  return g_strcmp0(a->model_file, b->model_file) == 0 &&
+         g_strcmp0(a->model_info_file, b->model_info_file) == 0 &&
+         g_strcmp0(a->label_file, b->label_file) == 0 && g_strcmp0(a->device, b->device) == 0 &&
+         a->batch_size == b->batch_size && a->threads == b->threads;
+}
+
 static gboolean settings_error(const GstInferModelSettings *settings, GError **error,
                                const gchar *format, ...) G_GNUC_PRINTF(3, 4);
 
@@ -156,29 +165,42 @@ scalar_default(InferContext *context, const gchar *name)
 }
 
 static gboolean
-open_context(GstInferModel *self, const GstInferModelSettings *settings, GCancellable *cancellable,
-             GError **error)
+open_context(GstInferModel *self, GstInferContext *context, const GstInferModelSettings *settings,
+             GCancellable *cancellable, GError **error)
 {
   const guint max = infer_engine_get_max_batch(self->engine);
   guint wanted = settings->batch_size ? settings->batch_size : MAX(settings->n_streams, 8);
 
-  self->context = infer_context_new(self->engine, error);
-  if (!self->context)
+  context->context = infer_context_new(self->engine, error);
+  if (!context->context)
     return FALSE;
   wanted = MIN(wanted, max);
   for (guint batch = 1;; batch = MIN(2 * batch, wanted)) {
     if (g_cancellable_set_error_if_cancelled(cancellable, error) ||
-        !infer_context_prepare(self->context, batch, error))
+        !infer_context_prepare(context->context, batch, error))
       return FALSE;
     if (batch >= wanted)
       break;
   }
-  if (!infer_context_set_batch(self->context, 1, error))
+  if (!infer_context_set_batch(context->context, 1, error))
     return FALSE;
-  self->score_default = scalar_default(self->context, GST_INFER_SCORE_INPUT);
-  self->iou_default = scalar_default(self->context, GST_INFER_IOU_INPUT);
-  self->score_set = self->score_default;
-  self->iou_set = self->iou_default;
+  self->score_default = scalar_default(context->context, GST_INFER_SCORE_INPUT);
+  self->iou_default = scalar_default(context->context, GST_INFER_IOU_INPUT);
+  context->score_set = self->score_default;
+  context->iou_set = self->iou_default;
+  return TRUE;
+}
+
+static gboolean
+open_contexts(GstInferModel *self, const GstInferModelSettings *settings, GCancellable *cancellable,
+              GError **error)
+{
+  self->n_contexts = MAX(settings->n_runs, 1);
+  self->contexts = g_new0(GstInferContext, self->n_contexts);
+  for (guint i = 0; i < self->n_contexts; i++) {
+    if (!open_context(self, &self->contexts[i], settings, cancellable, error))
+      return FALSE;
+  }
   self->score = infer_model_info_get_score_threshold(self->info);
   if (!(self->score >= 0))
     self->score = DEFAULT_SCORE;
@@ -201,7 +223,7 @@ gst_infer_model_load(const GstInferModelSettings *settings, GstInferProgressFunc
   if (ending && ending != self->name)
     *ending = '\0';
   if (!find_image(self, settings, error) || !find_outputs(self, settings, error) ||
-      !read_labels(self, settings, error) || !open_context(self, settings, cancellable, error))
+      !read_labels(self, settings, error) || !open_contexts(self, settings, cancellable, error))
     return NULL;
   return g_steal_pointer(&self);
 }
@@ -217,7 +239,9 @@ model_clear(gpointer data)
 {
   GstInferModel *self = data;
 
-  g_clear_object(&self->context);
+  for (guint i = 0; self->contexts && i < self->n_contexts; i++)
+    g_clear_object(&self->contexts[i].context);
+  g_free(self->contexts);
   g_clear_object(&self->engine);
   g_clear_object(&self->info);
   g_free(self->name);
