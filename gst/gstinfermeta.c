@@ -437,13 +437,13 @@ check_objects(const GstInferObject *objects, guint n, guint width, guint height,
   return checked;
 }
 
-/* The entries' numbers are the ids, where no region has them yet. */
+/* The entries' numbers are the ids, where none were given and no region has them yet. */
 static gboolean
-ids_are_free(GstBuffer *buffer, const GstInferResultData *data, const gboolean *valid,
-             const gint *ids, guint n)
+ids_are_free(GstBuffer *buffer, const GstInferResultData *data, const GstInferObject *objects,
+             const gboolean *valid, const gint *ids, guint n)
 {
   for (guint i = 0; i < n; i++)
-    if (valid[i] && (ids[i] < 0 || id_in_use(buffer, data, ids[i])))
+    if (objects[i].id >= 0 || (valid[i] && (ids[i] < 0 || id_in_use(buffer, data, ids[i]))))
       return FALSE;
   return TRUE;
 }
@@ -468,7 +468,7 @@ gst_infer_meta_attach_full(GstBuffer *buffer, const GstVideoInfo *info,
 
   if (analytics)
     gst_infer_analytics_add(buffer, checked, valid, n, ids);
-  if (!analytics || !ids_are_free(buffer, there, valid, ids, n))
+  if (!analytics || !ids_are_free(buffer, there, objects, valid, ids, n))
     assign_ids(buffer, there, objects, n, ids);
   GstInferResultData *data = ensure_result(buffer, n);
   describe(data, what, width, height);
