@@ -120,6 +120,8 @@ guess_one(InferNetwork *network)
   const InferDims *dims = &infer_network_get_output(network, 0)->dims;
   gint64 width, height;
 
+  if (dims->n == 3 && dims->d[1] > 1 && dims->d[2] == 1)
+    return INFER_DECODER_CLASSIFICATION;
   if (dims->n == 3)
     return guess_rows(network, dims);
   if (dims->n == 2 && dims->d[1] > 1)

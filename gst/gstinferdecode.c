@@ -55,23 +55,23 @@ gst_infer_model_infer(GstInferModel *self, guint index, GError **error)
   GstInferContext *context = &self->contexts[index];
   gboolean ok = infer_context_run(context->context, error);
 
-  for (guint i = 0; ok && i < GST_INFER_N_OUTPUTS; i++)
+  for (guint i = 0; ok && i < self->n_outputs; i++)
     ok = view_output(self, context, i, error);
   return ok;
 }
 
 /* Objects that a row can hold, by the dimensions of the outputs. */
 static gsize
-capacity(const GstInferContext *self, guint row)
+capacity(const InferArray *views, guint row)
 {
-  const InferArray *boxes = &self->views[GST_INFER_OUTPUT_BOXES];
-  const InferArray *scores = &self->views[GST_INFER_OUTPUT_SCORES];
-  const InferArray *classes = &self->views[GST_INFER_OUTPUT_CLASSES];
+  const InferArray *boxes = &views[GST_INFER_OUTPUT_BOXES];
+  const InferArray *scores = &views[GST_INFER_OUTPUT_SCORES];
+  const InferArray *classes = &views[GST_INFER_OUTPUT_CLASSES];
   const gint64 k = boxes->dims.d[1];
 
   if (boxes->dims.d[2] != 4 || k < 0 || scores->dims.d[1] != k || classes->dims.d[1] != k ||
       row >= boxes->dims.d[0] || row >= scores->dims.d[0] || row >= classes->dims.d[0] ||
-      row >= self->views[GST_INFER_OUTPUT_COUNT].dims.d[0])
+      row >= views[GST_INFER_OUTPUT_COUNT].dims.d[0])
     return 0;
   return (gsize)k;
 }
@@ -114,18 +114,51 @@ set_class(const GstInferModel *self, gdouble value, GstInferObject *object)
     object->label = self->labels[object->label_id];
 }
 
-gboolean
-gst_infer_model_decode(GstInferModel *self, guint index, guint row, const InferPlacement *placement,
-                       guint width, guint height, gdouble score, GArray *objects)
+/* One object as large as the frame, of the best class; the others of the best are its parameters.
+ */
+static gboolean
+decode_classes(GstInferModel *self, const InferArray *views, guint row, guint width, guint height,
+               gdouble threshold, GArray *objects)
 {
-  const GstInferContext *context = &self->contexts[index];
-  const InferArray *views = context->views;
-  const gdouble threshold = gst_infer_model_effective_score(self, score);
-  const gsize k = capacity(context, row);
+  const InferArray *scores = &views[GST_INFER_OUTPUT_TOP_SCORES];
+  const InferArray *classes = &views[GST_INFER_OUTPUT_TOP_CLASSES];
+  const gint64 k = scores->dims.d[1];
+  GstInferObject object = {.id = -1, .parent_id = -1, .w = width, .h = height};
+
+  if (k < 1 || classes->dims.d[1] != k || row >= scores->dims.d[0] || row >= classes->dims.d[0])
+    return FALSE;
+  for (gsize i = row * (gsize)k; i < (row + 1) * (gsize)k; i++) {
+    const gdouble score = infer_array_get_double(scores, i);
+    GstInferObject one = {.label_id = -1};
+
+    if (!(score >= threshold))
+      break;
+    set_class(self, infer_array_get_double(classes, i), &one);
+    if (i == row * (gsize)k) {
+      object.label_id = one.label_id;
+      object.label = one.label;
+      object.confidence = MIN(score, 1);
+    }
+    object.params = g_list_append(
+        object.params, gst_structure_new("classification", "label", G_TYPE_STRING,
+                                         one.label ? g_quark_to_string(one.label) : "", "label_id",
+                                         G_TYPE_INT, one.label_id, "confidence", G_TYPE_DOUBLE,
+                                         MIN(score, 1), "model", G_TYPE_STRING, self->name, NULL));
+  }
+  if (object.params)
+    g_array_append_val(objects, object);
+  return TRUE;
+}
+
+static gboolean
+decode_boxes(GstInferModel *self, const InferArray *views, guint row,
+             const InferPlacement *placement, guint width, guint height, gdouble threshold,
+             GArray *objects)
+{
+  const gsize k = capacity(views, row);
   gdouble count;
   gboolean ok;
 
-  g_array_set_size(objects, 0);
   if (k == 0)
     return views[GST_INFER_OUTPUT_BOXES].dims.d[1] == 0;
   count = infer_array_get_double(&views[GST_INFER_OUTPUT_COUNT], row);
@@ -146,13 +179,31 @@ gst_infer_model_decode(GstInferModel *self, guint index, guint row, const InferP
   return ok;
 }
 
+gboolean
+gst_infer_model_decode(GstInferModel *self, guint index, guint row, const InferPlacement *placement,
+                       guint width, guint height, gdouble score, GArray *objects)
+{
+  const InferArray *views = self->contexts[index].views;
+  const gdouble threshold = gst_infer_model_effective_score(self, score);
+
+  g_array_set_size(objects, 0);
+  switch (self->decoder) {
+  case INFER_DECODER_DETECTIONS:
+    return decode_boxes(self, views, row, placement, width, height, threshold, objects);
+  case INFER_DECODER_CLASSIFICATION:
+    return decode_classes(self, views, row, width, height, threshold, objects);
+  default:
+    return TRUE;
+  }
+}
+
 void
 gst_infer_model_attach_tensors(GstInferModel *self, guint index, guint row, GstBuffer *buffer)
 {
-  GstInferTensor tensors[GST_INFER_N_OUTPUTS];
+  GstInferTensor tensors[GST_INFER_MAX_OUTPUTS];
   guint n = 0;
 
-  for (guint i = 0; i < GST_INFER_N_OUTPUTS; i++) {
+  for (guint i = 0; i < self->n_outputs; i++) {
     const InferArray *view = &self->contexts[index].views[i];
     const gsize rows = view->dims.n > 0 ? (gsize)MAX(view->dims.d[0], 0) : 0;
     GstInferTensor *tensor = &tensors[n];

@@ -168,6 +168,25 @@ build_progress(const char *stage, double fraction, gpointer user_data)
     progress->func(text, progress->user_data);
 }
 
+/* What the property says goes before what the model says. */
+static gboolean
+append_decoder(InferNetwork *network, const GstInferModelSettings *settings, GError **error)
+{
+  InferModelInfo *info = infer_network_get_model_info(network);
+  InferDecoder decoder = INFER_DECODER_NONE;
+
+  if (settings->decoder && !infer_decoder_from_name(settings->decoder, &decoder)) {
+    g_set_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                "decoder=%s is not known; allowed are auto, detections, classification, ssd, "
+                "yolov5, yolov8, yolov10, yolox, fastestdet and raw",
+                settings->decoder);
+    return FALSE;
+  }
+  if (info && decoder != INFER_DECODER_NONE)
+    infer_model_info_set_decoder(info, decoder);
+  return infer_network_append_decoder(network, error);
+}
+
 static InferEngine *
 build(const GstInferModelSettings *settings, guint batch, Progress *progress,
       GCancellable *cancellable, GError **error)
@@ -191,6 +210,8 @@ build(const GstInferModelSettings *settings, guint batch, Progress *progress,
     if (!infer_model_info_load_over(info, settings->model_info_file, error))
       return NULL;
   }
+  if (!append_decoder(network, settings, error))
+    return NULL;
   infer_builder_set_device(builder, settings->device);
   infer_builder_set_threads(builder, settings->threads);
   infer_builder_set_max_batch(builder, batch);

@@ -14,8 +14,13 @@ typedef enum {
   GST_INFER_OUTPUT_SCORES,
   GST_INFER_OUTPUT_CLASSES,
   GST_INFER_OUTPUT_COUNT,
-  GST_INFER_N_OUTPUTS,
 } GstInferOutput;
+
+/** The outputs of a classifier. */
+typedef enum { GST_INFER_OUTPUT_TOP_SCORES, GST_INFER_OUTPUT_TOP_CLASSES } GstInferTopOutput;
+
+/** The most outputs that are read. */
+#define GST_INFER_MAX_OUTPUTS 16
 
 /**
  * GstInferContext:
@@ -28,13 +33,13 @@ typedef enum {
 typedef struct {
   InferContext *context;
   gdouble score_set, iou_set;
-  InferArray views[GST_INFER_N_OUTPUTS];
+  InferArray views[GST_INFER_MAX_OUTPUTS];
 } GstInferContext;
 
 /**
  * GstInferModel:
  * @contexts: (array length=n_contexts): one for each batch in flight
- * @outputs: names of the four outputs, of @info
+ * @outputs: (array length=n_outputs): names of the outputs in the order of @decoder
  * @labels: (array length=n_labels): labels
  * @width: pixels of the image input
  * @height: same
@@ -48,7 +53,9 @@ struct _GstInferModel {
   guint n_contexts;
   InferModelInfo *info;
   gchar *name;
-  const gchar *outputs[GST_INFER_N_OUTPUTS];
+  const gchar *outputs[GST_INFER_MAX_OUTPUTS];
+  guint n_outputs;
+  InferDecoder decoder;
   GQuark *labels;
   guint n_labels;
   guint width, height;

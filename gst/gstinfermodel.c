@@ -14,6 +14,7 @@ gst_infer_model_settings_clear(GstInferModelSettings *settings)
   g_clear_pointer(&settings->model_info_file, g_free);
   g_clear_pointer(&settings->label_file, g_free);
   g_clear_pointer(&settings->device, g_free);
+  g_clear_pointer(&settings->decoder, g_free);
 }
 
 void
@@ -24,6 +25,7 @@ gst_infer_model_settings_copy(GstInferModelSettings *dst, const GstInferModelSet
   dst->model_info_file = g_strdup(src->model_info_file);
   dst->label_file = g_strdup(src->label_file);
   dst->device = g_strdup(src->device);
+  dst->decoder = g_strdup(src->decoder);
 }
 
 gboolean
@@ -32,7 +34,8 @@ gst_infer_model_settings_equal(const GstInferModelSettings *a, const GstInferMod
   return g_strcmp0(a->model_file, b->model_file) == 0 &&
          g_strcmp0(a->model_info_file, b->model_info_file) == 0 &&
          g_strcmp0(a->label_file, b->label_file) == 0 && g_strcmp0(a->device, b->device) == 0 &&
-         a->batch_size == b->batch_size && a->threads == b->threads;
+         g_strcmp0(a->decoder, b->decoder) == 0 && a->batch_size == b->batch_size &&
+         a->threads == b->threads;
 }
 
 static gboolean settings_error(const GstInferModelSettings *settings, GError **error,
@@ -86,39 +89,71 @@ find_image(GstInferModel *self, const GstInferModelSettings *settings, GError **
 }
 
 static gboolean
-find_outputs(GstInferModel *self, const GstInferModelSettings *settings, GError **error)
+add_output(GstInferModel *self, const GstInferModelSettings *settings, const gchar *name, gint rank,
+           GError **error)
 {
-  static const gint ranks[GST_INFER_N_OUTPUTS] = {3, 2, 2, 1};
-  const InferDetectionOutputs *names = infer_model_info_get_detections(self->info);
+  const InferBinding *binding = name ? infer_engine_find_binding(self->engine, name) : NULL;
+  g_autofree gchar *dims = NULL;
 
-  if (infer_model_info_get_decoder(self->info) != INFER_DECODER_DETECTIONS || !names)
+  if (!binding || binding->is_input)
     return settings_error(settings, error,
-                          "it is not known how the outputs become objects; say decoder=detections "
-                          "and the outputs' roles in a .modelinfo file (model-info-file)");
-  self->outputs[GST_INFER_OUTPUT_BOXES] = names->boxes;
-  self->outputs[GST_INFER_OUTPUT_SCORES] = names->scores;
-  self->outputs[GST_INFER_OUTPUT_CLASSES] = names->classes;
-  self->outputs[GST_INFER_OUTPUT_COUNT] = names->count;
-  for (guint i = 0; i < GST_INFER_N_OUTPUTS; i++) {
-    const gchar *name = self->outputs[i];
-    const InferBinding *binding = name ? infer_engine_find_binding(self->engine, name) : NULL;
-    g_autofree gchar *dims = NULL;
+                          "the model information names the output %s, which the model has not",
+                          name ? name : "(none)");
+  if ((rank > 0 && binding->dims.n != rank) ||
+      !(infer_type_is_float(binding->type) || infer_type_is_integer(binding->type))) {
+    dims = infer_dims_to_string(&binding->dims);
+    return settings_error(settings, error,
+                          "the output %s is %s of %s; %d dimensions of numbers "
+                          "are needed",
+                          name, dims, infer_type_name(binding->type), rank);
+  }
+  self->outputs[self->n_outputs++] = binding->name;
+  return TRUE;
+}
 
-    if (!binding || binding->is_input)
-      return settings_error(settings, error,
-                            "the model information names the output %s, which the model has not",
-                            name ? name : "(none)");
-    if (i == GST_INFER_OUTPUT_COUNT && binding->dims.n == 2)
-      continue;
-    if (binding->dims.n != ranks[i] ||
-        !(infer_type_is_float(binding->type) || infer_type_is_integer(binding->type))) {
-      dims = infer_dims_to_string(&binding->dims);
-      return settings_error(settings, error,
-                            "the output %s is %s of %s; a detector's has %d dimensions of numbers",
-                            name, dims, infer_type_name(binding->type), ranks[i]);
-    }
+/* Whatever the outputs are, they are attached as they are. */
+static gboolean
+add_raw_outputs(GstInferModel *self)
+{
+  for (guint i = 0; i < infer_engine_get_n_bindings(self->engine); i++) {
+    const InferBinding *binding = infer_engine_get_binding(self->engine, i);
+    if (!binding->is_input && self->n_outputs < GST_INFER_MAX_OUTPUTS &&
+        infer_type_size(binding->type, 1) > 0)
+      self->outputs[self->n_outputs++] = binding->name;
   }
   return TRUE;
+}
+
+static gboolean
+find_outputs(GstInferModel *self, const GstInferModelSettings *settings, GError **error)
+{
+  const InferDetectionOutputs *names = infer_model_info_get_detections(self->info);
+  const InferBinding *count;
+
+  self->decoder = infer_model_info_get_decoder(self->info);
+  switch (self->decoder) {
+  case INFER_DECODER_DETECTIONS:
+    count = names->count ? infer_engine_find_binding(self->engine, names->count) : NULL;
+    return add_output(self, settings, names->boxes, 3, error) &&
+           add_output(self, settings, names->scores, 2, error) &&
+           add_output(self, settings, names->classes, 2, error) &&
+           add_output(self, settings, names->count, count && count->dims.n == 2 ? 2 : 1, error);
+  case INFER_DECODER_CLASSIFICATION:
+    return add_output(self, settings, names->scores, 2, error) &&
+           add_output(self, settings, names->classes, 2, error);
+  case INFER_DECODER_RAW:
+    return add_raw_outputs(self);
+  case INFER_DECODER_NONE:
+    return settings_error(settings, error,
+                          "it is not known how the outputs become objects; say which decoder they "
+                          "need by the property decoder or in a .modelinfo file "
+                          "(model-info-file), or decoder=raw to attach them as they are");
+  default:
+    return settings_error(settings, error,
+                          "the plan was built without decoder=%s, which its model information "
+                          "asks for; build it from the model again",
+                          infer_decoder_get_name(self->decoder));
+  }
 }
 
 static gboolean
@@ -287,13 +322,13 @@ gst_infer_model_to_structure(GstInferModel *self)
   GValue labels = G_VALUE_INIT, label = G_VALUE_INIT;
   GstStructure *structure;
 
-  structure =
-      gst_structure_new("application/x-infer-model-info", "name", G_TYPE_STRING, self->name,
-                        "device", G_TYPE_STRING, infer_engine_get_device(self->engine), "max-batch",
-                        G_TYPE_UINT, gst_infer_model_get_max_batch(self), "input", G_TYPE_STRING,
-                        infer_model_info_get_input(self->info), "width", G_TYPE_UINT, self->width,
-                        "height", G_TYPE_UINT, self->height, "decoder", G_TYPE_STRING, "detections",
-                        "score-threshold", G_TYPE_DOUBLE, self->score, NULL);
+  structure = gst_structure_new(
+      "application/x-infer-model-info", "name", G_TYPE_STRING, self->name, "device", G_TYPE_STRING,
+      infer_engine_get_device(self->engine), "max-batch", G_TYPE_UINT,
+      gst_infer_model_get_max_batch(self), "input", G_TYPE_STRING,
+      infer_model_info_get_input(self->info), "width", G_TYPE_UINT, self->width, "height",
+      G_TYPE_UINT, self->height, "decoder", G_TYPE_STRING, infer_decoder_get_name(self->decoder),
+      "score-threshold", G_TYPE_DOUBLE, self->score, NULL);
   if (pre && (guint)pre->color < G_N_ELEMENTS(colors) && (guint)pre->resize < G_N_ELEMENTS(resizes))
     gst_structure_set(structure, "color", G_TYPE_STRING, colors[pre->color], "resize",
                       G_TYPE_STRING, resizes[pre->resize], NULL);

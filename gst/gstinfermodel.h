@@ -15,6 +15,7 @@ G_BEGIN_DECLS
  * @device: "auto", "cpu", "cuda:N"
  * @batch_size: greatest batch wanted, 0 for automatic
  * @n_streams: streams that are there when loading begins
+ * @decoder: (nullable): how outputs become objects, in place of what the model says
  * @threads: threads to run on, 0 for every processor
  * @n_runs: batches that are in flight at once
  *
@@ -25,6 +26,7 @@ typedef struct {
   gchar *model_info_file;
   gchar *label_file;
   gchar *device;
+  gchar *decoder;
   guint batch_size;
   guint n_streams;
   guint threads;

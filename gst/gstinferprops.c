@@ -13,6 +13,7 @@ enum {
   PROP_DEVICE,
   PROP_CUDA_DEVICE_ID,
   PROP_MODEL_INSTANCE_ID,
+  PROP_DECODER,
   PROP_BATCH_SIZE,
   PROP_BATCH_TIMEOUT,
   PROP_NIREQ,
@@ -59,6 +60,9 @@ set_model_property(GstInfer *self, guint id, const GValue *value)
     set_string(&self->model.device, value);
     if (!self->model.device)
       self->model.device = g_strdup("auto");
+    return TRUE;
+  case PROP_DECODER:
+    set_string(&self->model.decoder, value);
     return TRUE;
   case PROP_CUDA_DEVICE_ID:
     self->cuda_device = g_value_get_int(value);
@@ -157,6 +161,9 @@ get_model_property(GstInfer *self, guint id, GValue *value)
     return TRUE;
   case PROP_DEVICE:
     g_value_set_string(value, self->model.device);
+    return TRUE;
+  case PROP_DECODER:
+    g_value_set_string(value, self->model.decoder ? self->model.decoder : "auto");
     return TRUE;
   case PROP_CUDA_DEVICE_ID:
     g_value_set_int(value, self->cuda_device);
@@ -294,6 +301,14 @@ install_model_properties(GObjectClass *klass)
           "Elements of one process with the same id and device share one model and gather their "
           "frames into common batches; the first one says which model (unset: no sharing)",
           NULL, ready));
+  g_object_class_install_property(
+      klass, PROP_DECODER,
+      g_param_spec_string(
+          "decoder", "Decoder",
+          "How the outputs of a model become objects, where a plan is built from it: auto (as the "
+          "model information says, or as the outputs look), detections, classification, ssd, "
+          "yolov5, yolov8, yolov10, yolox, fastestdet, raw",
+          "auto", ready));
   g_object_class_install_property(
       klass, PROP_NIREQ,
       g_param_spec_uint("nireq", "Inference requests",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstinferrun.h"
+#include "gstinfermeta-private.h"
 
 GST_DEBUG_CATEGORY_EXTERN(gst_infer_debug);
 #define GST_CAT_DEFAULT gst_infer_debug
@@ -21,7 +22,7 @@ gst_infer_run_new(guint index)
   run->index = index;
   run->entries = g_array_new(FALSE, TRUE, sizeof(GstInferEntry));
   g_array_set_clear_func(run->entries, entry_clear);
-  run->objects = g_array_new(FALSE, TRUE, sizeof(GstInferObject));
+  run->objects = gst_infer_objects_new(16);
   return run;
 }
 
@@ -236,9 +237,11 @@ gst_infer_item_attach(GstInferItem *item, GstInferPad *pad, const GArray *object
 static GArray *
 copy_objects(const GArray *objects)
 {
-  GArray *copy = g_array_sized_new(FALSE, FALSE, sizeof(GstInferObject), objects->len);
+  GArray *copy = gst_infer_objects_new(objects->len);
 
-  return g_array_append_vals(copy, objects->data, objects->len);
+  for (guint i = 0; i < objects->len; i++)
+    gst_infer_objects_append_copy(copy, &g_array_index(objects, GstInferObject, i));
+  return copy;
 }
 
 static void
