@@ -5,6 +5,9 @@
 GST_DEBUG_CATEGORY_EXTERN(gst_infer_debug);
 #define GST_CAT_DEFAULT gst_infer_debug
 
+/** How often late frames are looked for while every worker is busy; microseconds. */
+#define SWEEP (10 * G_TIME_SPAN_MILLISECOND)
+
 GstInferBatcher *
 gst_infer_batcher_new(void)
 {
@@ -15,6 +18,7 @@ gst_infer_batcher_new(void)
   g_mutex_init(&self->lock);
   g_cond_init(&self->wake);
   g_cond_init(&self->idle);
+  g_cond_init(&self->busy);
   self->pads = g_ptr_array_new_with_free_func(gst_object_unref);
   self->clients = g_ptr_array_new_with_free_func((GDestroyNotify)gst_infer_client_unref);
   self->capacity = 4;
@@ -41,6 +45,7 @@ batcher_clear(gpointer data)
     g_clear_pointer(&self->workers[i].run, gst_infer_run_free);
   g_cond_clear(&self->wake);
   g_cond_clear(&self->idle);
+  g_cond_clear(&self->busy);
   g_mutex_clear(&self->lock);
   g_mutex_clear(&self->device);
   g_mutex_clear(&self->control);
@@ -133,7 +138,7 @@ own_latency(GstInferBatcher *self)
 
   if (self->run_time == 0 && self->model)
     self->run_time = gst_infer_model_get_run_time(self->model, target);
-  return wait + MAX(self->n_workers, 1) * self->run_time;
+  return wait + MAX(self->n_workers, 1) * self->run_time + GST_INFER_ALLOWANCE;
 }
 
 GstClockTime
@@ -170,6 +175,7 @@ gst_infer_batcher_note_run_time(GstInferBatcher *self, GstClockTime took)
   GstClockTime sorted[GST_INFER_N_TIMES], high;
   const guint64 n = ++self->n_times;
 
+  self->typical = n == 1 ? took : (7 * self->typical + took) / 8;
   self->times[n % GST_INFER_N_TIMES] = took;
   if (!self->live || n % (GST_INFER_N_TIMES / 4) != 0)
     return;
@@ -178,6 +184,14 @@ gst_infer_batcher_note_run_time(GstInferBatcher *self, GstClockTime took)
   high = sorted[GST_INFER_N_TIMES - 1 - (guint)(MIN(n, GST_INFER_N_TIMES) / 20)];
   if (high > self->run_time + self->run_time / 5)
     self->run_time = high;
+}
+
+/* What a batch keeps the device, and a worker, busy with. */
+static GstClockTime
+work_time(const GstInferRun *run)
+{
+  return run->phases[GST_INFER_PHASE_PREPROCESS] + run->phases[GST_INFER_PHASE_INFERENCE] +
+         run->phases[GST_INFER_PHASE_ATTACH];
 }
 
 static void
@@ -261,6 +275,8 @@ run_batch(GstInferBatcher *self, GstInferRun *run, guint target, const gchar *wh
     return;
   run->number = self->served;
   self->in_flight++;
+  if (self->in_flight == self->n_workers)
+    g_cond_signal(&self->busy);
   g_mutex_unlock(&self->lock);
   GST_DEBUG("batch %" G_GUINT64_FORMAT ": %u of %u frames, closed because %s", run->number,
             run->entries->len, target, why);
@@ -273,7 +289,7 @@ run_batch(GstInferBatcher *self, GstInferRun *run, guint target, const gchar *wh
   if (ok) {
     deliver(self, run);
     if (run->n > 0)
-      gst_infer_batcher_note_run_time(self, run->phases[GST_INFER_PHASE_INFERENCE]);
+      gst_infer_batcher_note_run_time(self, work_time(run));
   } else {
     give_up(self, run);
   }
@@ -333,6 +349,25 @@ work(gpointer user_data)
   return NULL;
 }
 
+/* While every worker has a batch, late frames of live streams pass by themselves. */
+static gpointer
+sweep(gpointer user_data)
+{
+  GstInferBatcher *self = user_data;
+
+  g_mutex_lock(&self->lock);
+  while (self->running) {
+    if (self->live && self->in_flight == self->n_workers) {
+      gst_infer_batcher_expire(self);
+      g_cond_wait_until(&self->busy, &self->lock, g_get_monotonic_time() + SWEEP);
+    } else {
+      g_cond_wait(&self->busy, &self->lock);
+    }
+  }
+  g_mutex_unlock(&self->lock);
+  return NULL;
+}
+
 /* Called with @control held. */
 static void
 start_workers(GstInferBatcher *self, guint n)
@@ -340,7 +375,7 @@ start_workers(GstInferBatcher *self, guint n)
   g_mutex_lock(&self->lock);
   self->running = TRUE;
   self->n_workers = CLAMP(n, 1, GST_INFER_MAX_RUNS);
-  self->run_time = 0;
+  self->run_time = self->typical = 0;
   self->n_times = 0;
   memset(self->times, 0, sizeof self->times);
   gst_infer_batcher_update(self);
@@ -353,6 +388,7 @@ start_workers(GstInferBatcher *self, guint n)
       worker->run = gst_infer_run_new(i);
     worker->thread = g_thread_new("infer-batch", work, worker);
   }
+  self->sweeper = g_thread_new("infer-sweep", sweep, self);
 }
 
 static void
@@ -363,7 +399,9 @@ stop_workers(GstInferBatcher *self)
   g_mutex_lock(&self->lock);
   self->running = FALSE;
   g_cond_broadcast(&self->wake);
+  g_cond_broadcast(&self->busy);
   g_mutex_unlock(&self->lock);
+  g_clear_pointer(&self->sweeper, g_thread_join);
   for (guint i = 0; i < self->n_workers; i++)
     g_clear_pointer(&self->workers[i].thread, g_thread_join);
   g_clear_pointer(&self->loader, gst_infer_loader_free);

@@ -14,6 +14,8 @@ typedef struct _GstInferLoader GstInferLoader;
 
 /** A pad that was silent for so long is not waited for; microseconds. */
 #define GST_INFER_SILENCE (40 * G_TIME_SPAN_MILLISECOND)
+/** What a live stream's latency allows for threads that come a little late. */
+#define GST_INFER_ALLOWANCE (5 * GST_MSECOND)
 /** The most batches that are in flight at once. */
 #define GST_INFER_MAX_RUNS 16
 /** Batches in flight unless the user says more: one is prepared while the other runs. */
@@ -136,9 +138,12 @@ struct _GstInferBatcher {
   guint capacity;        /* frames in each queue of a pad */
   guint in_flight;       /* batches */
   GstClockTime run_time; /* what the reported latency allows for a run; only grows */
+  GstClockTime typical;  /* run time of late, smoothed */
   GstClockTime times[GST_INFER_N_TIMES];
   guint64 n_times;
-  guint64 served; /* batches so far, the clock of fairness */
+  GCond busy;       /* every worker has a batch */
+  GThread *sweeper; /* lets late frames pass meanwhile */
+  guint64 served;   /* batches so far, the clock of fairness */
 };
 
 GstInferBatcher *gst_infer_batcher_new(void);
@@ -200,6 +205,8 @@ guint gst_infer_batcher_target(GstInferBatcher *batcher);
 gint64 gst_infer_batcher_timeout(GstInferBatcher *batcher);
 /** gst_infer_batcher_move_through: moves what is not inferred on to the out-queue. */
 void gst_infer_batcher_move_through(GstInferBatcher *batcher, GstInferPad *pad);
+/** gst_infer_batcher_expire: lets frames pass that are too late by now. */
+void gst_infer_batcher_expire(GstInferBatcher *batcher);
 /** gst_infer_batcher_closes: Returns: (nullable): why a batch is to be closed now; if %NULL, @wake
  *  is lowered to when to look again. */
 const gchar *gst_infer_batcher_closes(GstInferBatcher *batcher, guint target, gint64 now,

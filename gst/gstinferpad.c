@@ -14,6 +14,8 @@ enum {
 };
 
 #define MILLION 1e6
+/** The most frames that a queue holds for the sake of latency. */
+#define MOST_LIVE_FRAMES 256
 
 G_DEFINE_FINAL_TYPE(GstInferPad, gst_infer_pad, GST_TYPE_PAD)
 G_DEFINE_FINAL_TYPE(GstInferSrcPad, gst_infer_src_pad, GST_TYPE_PAD)
@@ -44,6 +46,21 @@ gst_infer_item_clear(GstInferItem *item)
   g_clear_pointer(&item->objects, g_array_unref);
 }
 
+/* A live stream goes on while its frames are in a batch: what comes meanwhile has to find room, or
+ * upstream would stop. */
+static guint
+live_frames(const GstInferPad *pad)
+{
+  const GstClockTime latency = pad->client->reported;
+
+  if (!pad->live || !pad->format || pad->format->info.fps_n <= 0 ||
+      !GST_CLOCK_TIME_IS_VALID(latency))
+    return 0;
+  return (guint)MIN(gst_util_uint64_scale(latency, (guint64)pad->format->info.fps_n,
+                                          (guint64)pad->format->info.fps_d * GST_SECOND),
+                    MOST_LIVE_FRAMES);
+}
+
 guint
 gst_infer_pad_capacity(GstInferPad *pad)
 {
@@ -51,7 +68,7 @@ gst_infer_pad_capacity(GstInferPad *pad)
 
   if (capacity == 0)
     capacity = pad->client->settings.max_buffers;
-  return capacity ? capacity : pad->client->batcher->capacity;
+  return capacity ? capacity : pad->client->batcher->capacity + live_frames(pad);
 }
 
 guint

@@ -191,6 +191,14 @@ compare_pads(gconstpointer a, gconstpointer b)
   return x->served < y->served ? -1 : x->served > y->served;
 }
 
+/* How long it takes until what enters the next batch comes out: its own run, and that of a batch
+ * before it. Never more than the latency allows for, or every frame would be late. */
+static GstClockTime
+ahead(const GstInferBatcher *self)
+{
+  return MIN(self->in_flight + 1, MAX(self->n_workers, 1)) * MIN(self->typical, self->run_time);
+}
+
 /* The running time up to which frames that come out after the run of a batch are too late for their
  * sink; NONE where frames cannot be late. */
 static GstClockTime
@@ -208,6 +216,9 @@ time_limit(GstInferBatcher *self, GstInferClient *client)
   if (!clock || !GST_CLOCK_TIME_IS_VALID(base))
     return GST_CLOCK_TIME_NONE;
   now = gst_clock_get_time(clock);
+  /* A pipeline that has not heard of our latency yet would find everything late. */
+  if (client->pipeline_latency > ahead(self))
+    now += ahead(self);
   if (now < base || now - base < client->pipeline_latency)
     return GST_CLOCK_TIME_NONE;
   return now - base - client->pipeline_latency;
@@ -224,6 +235,35 @@ is_late(GstInferPad *pad, const GstInferItem *item)
     return TRUE;
   /* What the sink itself measured, for streams that cannot wait. */
   return pad->live && GST_CLOCK_TIME_IS_VALID(pad->earliest) && item->running_time < pad->earliest;
+}
+
+static void
+set_limits(GstInferBatcher *self)
+{
+  for (guint i = 0; i < self->clients->len; i++) {
+    GstInferClient *client = g_ptr_array_index(self->clients, i);
+    client->limit = time_limit(self, client);
+  }
+}
+
+/* While every worker is busy nobody else looks at the queues, and upstream would have to wait. */
+void
+gst_infer_batcher_expire(GstInferBatcher *self)
+{
+  set_limits(self);
+  for (guint i = 0; i < self->pads->len; i++) {
+    GstInferPad *pad = g_ptr_array_index(self->pads, i);
+    for (;;) {
+      GstInferItem *head;
+      gst_infer_batcher_move_through(self, pad);
+      head = pad->flushing ? NULL : gst_queue_array_peek_head_struct(pad->in);
+      if (!head || !GST_IS_BUFFER(head->object) || head->pass != GST_INFER_PASS_NONE ||
+          !is_late(pad, head))
+        break;
+      head->pass = GST_INFER_PASS_LATE;
+      pad->reference_lost = TRUE;
+    }
+  }
 }
 
 /* Takes the next frame of @pad into the batch; those that are late keep their place and pass. */
@@ -273,10 +313,7 @@ gst_infer_batcher_collect(GstInferBatcher *self, GstInferRun *run, guint target)
   guint taken = 0, round = 0;
   gboolean more = TRUE;
 
-  for (guint i = 0; i < self->clients->len; i++) {
-    GstInferClient *client = g_ptr_array_index(self->clients, i);
-    client->limit = time_limit(self, client);
-  }
+  set_limits(self);
   for (guint i = 0; i < self->pads->len; i++) {
     GstInferPad *pad = g_ptr_array_index(self->pads, i);
     pad->turn_priority = (guint)g_atomic_int_get(&pad->priority);

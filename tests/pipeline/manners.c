@@ -96,9 +96,11 @@ test_order(void)
   gst_harness_push_event(harness, gst_event_new_segment_done(GST_FORMAT_TIME, 7 * FRAME_TIME));
   gst_harness_push_event(harness, gst_event_new_eos());
   wait_eos(harness);
+  g_mutex_lock(&record->lock);
   g_assert_cmpstr(record->text->str, ==,
                   " stream-start caps segment f0 tag f1 serial gap f3 sticky segment f5 tag f6 "
                   "stream-group-done segment-done eos");
+  g_mutex_unlock(&record->lock);
   for (gint i = 0; i < 5; i++)
     g_assert_cmpint(pull_mark(harness), ==, 10 * (i + 1));
   gst_harness_teardown(harness);
@@ -398,7 +400,7 @@ test_qos(void)
 
   wait_ready(infer);
   gst_element_set_bus(infer, bus);
-  gst_harness_set_time(first, GST_SECOND);
+  gst_harness_set_time(first, 984 * GST_MSECOND);
   gst_harness_push_upstream_event(first, gst_event_new_latency(100 * GST_MSECOND));
   for (guint i = 0; i < 30; i++) {
     gst_harness_push(first, frame(100, 20 + i));
