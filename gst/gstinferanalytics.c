@@ -221,9 +221,40 @@ gst_infer_tensors_add(GstBuffer *buffer, const GstInferTensor *tensors, guint n)
   gst_tensor_meta_set(gst_buffer_add_tensor_meta(buffer), count, made);
   return TRUE;
 }
+
+gint
+gst_infer_tensors_count(GstBuffer *buffer)
+{
+  GstTensorMeta *meta = gst_buffer_get_tensor_meta(buffer);
+
+  return meta ? (gint)meta->num_tensors : 0;
+}
+
+gboolean
+gst_infer_tensors_read(GstBuffer *buffer, const gchar *name, gpointer data, gsize size)
+{
+  GstTensorMeta *meta = gst_buffer_get_tensor_meta(buffer);
+  const GstTensor *tensor =
+      meta ? gst_tensor_meta_get_by_id(meta, g_quark_from_string(name)) : NULL;
+
+  return tensor && gst_buffer_get_size(tensor->data) == size &&
+         gst_buffer_extract(tensor->data, 0, data, size) == size;
+}
 #else
 gboolean
 gst_infer_tensors_add(GstBuffer *buffer, const GstInferTensor *tensors, guint n)
+{
+  return FALSE;
+}
+
+gint
+gst_infer_tensors_count(GstBuffer *buffer)
+{
+  return -1;
+}
+
+gboolean
+gst_infer_tensors_read(GstBuffer *buffer, const gchar *name, gpointer data, gsize size)
 {
   return FALSE;
 }

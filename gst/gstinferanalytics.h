@@ -68,5 +68,9 @@ typedef struct {
 /** gst_infer_tensors_add: attaches tensors; those of a type that GStreamer has no name for are left
  *  out. Returns: %FALSE before 1.26. */
 gboolean gst_infer_tensors_add(GstBuffer *buffer, const GstInferTensor *tensors, guint n);
+/** gst_infer_tensors_count: Returns: tensors on @buffer; below 0 before 1.26. */
+gint gst_infer_tensors_count(GstBuffer *buffer);
+/** gst_infer_tensors_read: copies a tensor's contents, which have to be @size bytes. */
+gboolean gst_infer_tensors_read(GstBuffer *buffer, const gchar *name, gpointer data, gsize size);
 
 G_END_DECLS

@@ -114,6 +114,19 @@ set_class(const GstInferModel *self, gdouble value, GstInferObject *object)
     object->label = self->labels[object->label_id];
 }
 
+/* In JSON each attribute has its name. */
+static GstStructure *
+class_structure(const GstInferModel *self, const GstInferObject *one, gsize rank, gdouble score)
+{
+  g_autofree gchar *name = rank == 0 ? g_strdup("classification")
+                                     : g_strdup_printf("classification_%" G_GSIZE_FORMAT, rank + 1);
+
+  return gst_structure_new(name, "label", G_TYPE_STRING,
+                           one->label ? g_quark_to_string(one->label) : "", "label_id", G_TYPE_INT,
+                           one->label_id, "confidence", G_TYPE_DOUBLE, MIN(score, 1), "model_name",
+                           G_TYPE_STRING, self->name, NULL);
+}
+
 /* One object as large as the frame, of the best class; the others of the best are its parameters.
  */
 static gboolean
@@ -139,11 +152,8 @@ decode_classes(GstInferModel *self, const InferArray *views, guint row, guint wi
       object.label = one.label;
       object.confidence = MIN(score, 1);
     }
-    object.params = g_list_append(
-        object.params, gst_structure_new("classification", "label", G_TYPE_STRING,
-                                         one.label ? g_quark_to_string(one.label) : "", "label_id",
-                                         G_TYPE_INT, one.label_id, "confidence", G_TYPE_DOUBLE,
-                                         MIN(score, 1), "model", G_TYPE_STRING, self->name, NULL));
+    object.params =
+        g_list_append(object.params, class_structure(self, &one, i - row * (gsize)k, score));
   }
   if (object.params)
     g_array_append_val(objects, object);

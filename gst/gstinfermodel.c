@@ -15,6 +15,7 @@ gst_infer_model_settings_clear(GstInferModelSettings *settings)
   g_clear_pointer(&settings->label_file, g_free);
   g_clear_pointer(&settings->device, g_free);
   g_clear_pointer(&settings->decoder, g_free);
+  g_clear_pointer(&settings->plugins, g_free);
 }
 
 void
@@ -26,6 +27,7 @@ gst_infer_model_settings_copy(GstInferModelSettings *dst, const GstInferModelSet
   dst->label_file = g_strdup(src->label_file);
   dst->device = g_strdup(src->device);
   dst->decoder = g_strdup(src->decoder);
+  dst->plugins = g_strdup(src->plugins);
 }
 
 gboolean

@@ -16,6 +16,7 @@ G_BEGIN_DECLS
  * @batch_size: greatest batch wanted, 0 for automatic
  * @n_streams: streams that are there when loading begins
  * @decoder: (nullable): how outputs become objects, in place of what the model says
+ * @plugins: (nullable): shared libraries with layers, with commas between
  * @threads: threads to run on, 0 for every processor
  * @n_runs: batches that are in flight at once
  *
@@ -27,6 +28,7 @@ typedef struct {
   gchar *label_file;
   gchar *device;
   gchar *decoder;
+  gchar *plugins;
   guint batch_size;
   guint n_streams;
   guint threads;

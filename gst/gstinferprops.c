@@ -14,6 +14,7 @@ enum {
   PROP_CUDA_DEVICE_ID,
   PROP_MODEL_INSTANCE_ID,
   PROP_DECODER,
+  PROP_PLUGINS,
   PROP_BATCH_SIZE,
   PROP_BATCH_TIMEOUT,
   PROP_NIREQ,
@@ -63,6 +64,9 @@ set_model_property(GstInfer *self, guint id, const GValue *value)
     return TRUE;
   case PROP_DECODER:
     set_string(&self->model.decoder, value);
+    return TRUE;
+  case PROP_PLUGINS:
+    set_string(&self->model.plugins, value);
     return TRUE;
   case PROP_CUDA_DEVICE_ID:
     self->cuda_device = g_value_get_int(value);
@@ -161,6 +165,9 @@ get_model_property(GstInfer *self, guint id, GValue *value)
     return TRUE;
   case PROP_DEVICE:
     g_value_set_string(value, self->model.device);
+    return TRUE;
+  case PROP_PLUGINS:
+    g_value_set_string(value, self->model.plugins);
     return TRUE;
   case PROP_DECODER:
     g_value_set_string(value, self->model.decoder ? self->model.decoder : "auto");
@@ -309,6 +316,12 @@ install_model_properties(GObjectClass *klass)
           "model information says, or as the outputs look), detections, classification, ssd, "
           "yolov5, yolov8, yolov10, yolox, fastestdet, raw",
           "auto", ready));
+  g_object_class_install_property(
+      klass, PROP_PLUGINS,
+      g_param_spec_string("plugins", "Plugins",
+                          "Shared libraries with layers that the model needs, with commas between; "
+                          "they are loaded for good when the element becomes READY",
+                          NULL, ready));
   g_object_class_install_property(
       klass, PROP_NIREQ,
       g_param_spec_uint("nireq", "Inference requests",
