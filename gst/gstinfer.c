@@ -12,7 +12,12 @@
  * Each requested `sink_%u` pad brings a `src_%u` pad of the same number. A slow, stopped or silent
  * stream does not stall the others. With live sources frames that come before the model is ready,
  * or too late for their sink, pass without being inferred on; the property #GstInfer:stats counts
- * them.
+ * them, a QOS message tells of each late one, and an element message `infer-overload` (pad, stream,
+ * overloaded, inferred, late) of the beginning and the end of lateness.
+ *
+ * Elements of one process with the same #GstInfer:model-instance-id and device share one model and
+ * gather their frames into common batches, in one pipeline or in several. While a batch runs the
+ * next one is prepared (#GstInfer:nireq).
  *
  * ## Example launch lines
  * |[
@@ -262,16 +267,14 @@ static void
 leave_instance(GstInfer *self)
 {
   GstInferBatcher *batcher = self->client->batcher;
-  gboolean last = TRUE;
+  const gboolean shared = batcher != self->client->own;
 
-  if (batcher != self->client->own) {
-    g_mutex_lock(&batcher->control);
-    last = --batcher->users == 0;
+  g_mutex_lock(&batcher->control);
+  if (shared)
     gst_infer_client_move(self->client, self->client->own);
-    g_mutex_unlock(&batcher->control);
-  }
-  if (last)
+  if (!shared || --batcher->users == 0)
     gst_infer_batcher_set_model(batcher, GST_INFER_MODEL_NONE, NULL);
+  g_mutex_unlock(&batcher->control);
 }
 
 static gboolean

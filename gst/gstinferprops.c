@@ -272,10 +272,11 @@ install_model_properties(GObjectClass *klass)
 
   g_object_class_install_property(
       klass, PROP_MODEL_FILE,
-      g_param_spec_string("model-file", "Model file",
-                          "Plan file, or model file (frozen TensorFlow graph) that is built for "
-                          "the device and cached",
-                          NULL, ready));
+      g_param_spec_string(
+          "model-file", "Model file",
+          "Plan file, or model file (ONNX, frozen TensorFlow graph, Caffe, UFF) that is "
+          "built for the device and cached",
+          NULL, ready));
   g_object_class_install_property(
       klass, PROP_MODEL_INFO_FILE,
       g_param_spec_string(
@@ -357,7 +358,8 @@ install_batch_properties(GObjectClass *klass)
       klass, PROP_MAX_SIZE_BUFFERS,
       g_param_spec_uint("max-size-buffers", "Maximum queue size",
                         "Frames that wait before and after inference, for each pad (0 = automatic: "
-                        "twice a pad's share of a batch, at least 4)",
+                        "its share of the batches in flight, at least 4; live as many more as come "
+                        "within the latency)",
                         0, G_MAXINT, 0, playing));
   g_object_class_install_property(
       klass, PROP_MAX_FRAMES,
