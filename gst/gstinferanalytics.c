@@ -21,8 +21,8 @@ static GstAnalyticsRelationMeta *
 ensure_relations(GstBuffer *buffer, guint n)
 {
   GstAnalyticsRelationMeta *meta = gst_buffer_get_analytics_relation_meta(buffer);
-  const GstAnalyticsRelationMetaInitParams params = {.initial_relation_order = 3 * MAX(n, 1),
-                                                     .initial_buf_size = 256 * MAX(n, 1)};
+  GstAnalyticsRelationMetaInitParams params = {.initial_relation_order = 3 * MAX(n, 1),
+                                               .initial_buf_size = 256 * MAX(n, 1)};
 
   return meta ? meta : gst_buffer_add_analytics_relation_meta_full(buffer, &params);
 }
