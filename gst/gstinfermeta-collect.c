@@ -157,10 +157,11 @@ is_there(GArray *objects, const GstInferObject *wanted)
   return FALSE;
 }
 
-/* Objects that lie in the analytics alone: of others, or ours where no region was wanted. */
+/* Objects that lie in the analytics alone: of others, or ours where no region was wanted; with
+ * @regions, where others of ours have regions, somebody took this one's away. */
 static gboolean
 collect_analytics(GstBuffer *buffer, const GstInferResultData *data, gdouble sx, gdouble sy,
-                  GArray *objects)
+                  gboolean regions, GArray *objects)
 {
   g_autoptr(GArray) found = gst_infer_objects_new(0);
   gboolean any_record = FALSE;
@@ -173,6 +174,8 @@ collect_analytics(GstBuffer *buffer, const GstInferResultData *data, gdouble sx,
     if (is_there(objects, object))
       continue;
     index = data ? gst_infer_objects_find_id(data->objects, object->id) : -1;
+    if (index >= 0 && regions)
+      continue;
     if (index >= 0) {
       copy = *gst_infer_objects_at(data->objects, (guint)index);
       /* Before converters scaled the entries the record alone says where an object is. */
@@ -218,7 +221,7 @@ gst_infer_meta_collect(GstBuffer *buffer, const GstVideoInfo *info, GstInferResu
     any_record |= record != NULL;
     g_array_append_val(objects, object);
   }
-  any_record |= collect_analytics(buffer, data, sx, sy, objects);
+  any_record |= collect_analytics(buffer, data, sx, sy, any_record, objects);
   if (data != NULL && !any_record && (info == NULL || (sized && sx == 1 && sy == 1)))
     for (guint i = 0; i < data->objects->len; i++)
       gst_infer_objects_append_copy(objects, gst_infer_objects_at(data->objects, i));
