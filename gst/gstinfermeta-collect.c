@@ -157,6 +157,42 @@ is_there(GArray *objects, const GstInferObject *wanted)
   return FALSE;
 }
 
+/* Whether an entry lies where a record does in a frame scaled so. */
+static gboolean
+lies_at(const GstInferObject *entry, const GstInferObject *record, gdouble sx, gdouble sy)
+{
+  return fabs(entry->x - record->x * sx) <= 1 + sx && fabs(entry->y - record->y * sy) <= 1 + sy &&
+         fabs(entry->w - record->w * sx) <= 1 + sx && fabs(entry->h - record->h * sy) <= 1 + sy;
+}
+
+/* What our record knows of an entry; FALSE for one that nobody took along to a new frame size. */
+static gboolean
+merge_record(GstInferObject *object, const GstInferObject *record, gdouble sx, gdouble sy)
+{
+  const GstInferObject entry = *object;
+  const gboolean there = lies_at(&entry, record, sx, sy);
+  const gboolean left_behind = !there && (sx != 1 || sy != 1) && lies_at(&entry, record, 1, 1);
+
+  *object = *record;
+  if (entry.has_object_id && !record->has_object_id) {
+    object->has_object_id = TRUE;
+    object->object_id = entry.object_id;
+  }
+  if (there) {
+    object->x = record->x * sx;
+    object->y = record->y * sy;
+    object->w = record->w * sx;
+    object->h = record->h * sy;
+    return TRUE;
+  }
+  object->x = entry.x;
+  object->y = entry.y;
+  object->w = entry.w;
+  object->h = entry.h;
+  /* Before 1.26 no entry is taken along. */
+  return !left_behind && (gst_infer_analytics_scales() || (sx == 1 && sy == 1));
+}
+
 /* Objects that lie in the analytics alone: of others, or ours where no region was wanted; with
  * @regions, where others of ours have regions, somebody took this one's away. */
 static gboolean
@@ -165,35 +201,19 @@ collect_analytics(GstBuffer *buffer, const GstInferResultData *data, gdouble sx,
 {
   g_autoptr(GArray) found = gst_infer_objects_new(0);
   gboolean any_record = FALSE;
-  gint index;
 
   gst_infer_analytics_collect(buffer, found);
   for (guint i = 0; i < found->len; i++) {
-    GstInferObject *object = gst_infer_objects_at(found, i);
-    GstInferObject copy = *object;
-    if (is_there(objects, object))
+    GstInferObject object = *gst_infer_objects_at(found, i);
+    const gint index = data ? gst_infer_objects_find_id(data->objects, object.id) : -1;
+
+    if (is_there(objects, &object) || (index >= 0 && regions))
       continue;
-    index = data ? gst_infer_objects_find_id(data->objects, object->id) : -1;
-    if (index >= 0 && regions)
+    if (index >= 0 &&
+        !merge_record(&object, gst_infer_objects_at(data->objects, (guint)index), sx, sy))
       continue;
-    if (index >= 0) {
-      copy = *gst_infer_objects_at(data->objects, (guint)index);
-      /* Before converters scaled the entries the record alone says where an object is. */
-      const gboolean moved =
-          gst_infer_analytics_scales() &&
-          (fabs(object->x - copy.x * sx) > 1 + sx || fabs(object->y - copy.y * sy) > 1 + sy ||
-           fabs(object->w - copy.w * sx) > 1 + sx || fabs(object->h - copy.h * sy) > 1 + sy);
-      copy.x = moved ? object->x : copy.x * sx;
-      copy.y = moved ? object->y : copy.y * sy;
-      copy.w = moved ? object->w : copy.w * sx;
-      copy.h = moved ? object->h : copy.h * sy;
-      if (object->has_object_id && !copy.has_object_id) {
-        copy.has_object_id = TRUE;
-        copy.object_id = object->object_id;
-      }
-      any_record = TRUE;
-    }
-    gst_infer_objects_append_copy(objects, &copy);
+    any_record |= index >= 0;
+    gst_infer_objects_append_copy(objects, &object);
   }
   return any_record;
 }
