@@ -14,9 +14,11 @@
 
 static const char *const dir_names[] = {"input", "output", NULL};
 
-static const char *const main_keys[] = {"version",         "group-id",   "decoder",   "labels",
-                                        "score-threshold", "label-file", "box-order", "first-class",
-                                        "classes",         NULL};
+static const char *const main_keys[] = {
+    "version",        "group-id",  "decoder",       "labels",     "score-threshold",
+    "label-file",     "box-order", "first-class",   "classes",    "top-k",
+    "activation",     "anchors",   "iou-threshold", "background", "max-detections",
+    "class-agnostic", NULL};
 static const char *const tensor_keys[] = {"id", "type", "dims", "dir", "ranges", "name", NULL};
 
 /* A key file while it is read. */

@@ -14,7 +14,9 @@ const char *const infer_color_names[] = {"rgb", "bgr", "gray", NULL};
 const char *const infer_resize_names[] = {"stretch", "letterbox", "crop", NULL};
 const char *const infer_filter_names[] = {"nearest", "bilinear", "area", NULL};
 const char *const infer_coordinates_names[] = {"half-pixel", "asymmetric", "align-corners", NULL};
-const char *const infer_decoder_names[] = {"none", "detections", NULL};
+const char *const infer_decoder_names[] = {
+    "none",    "detections", "classification", "ssd", "yolov5", "yolov8",
+    "yolov10", "yolox",      "fastestdet",     "raw", NULL};
 const char *const infer_box_order_names[] = {"xyxy", "yxyx", NULL};
 const char *const infer_role_names[] = {"boxes", "scores", "classes", "count", NULL};
 
@@ -303,8 +305,9 @@ write_tensors(GKeyFile *keys, InferModelValues *values)
     write_channels(keys, group, "bias", pre->bias);
     write_channels(keys, group, "pad", pre->pad);
   }
-  for (guint i = 0; values->decoder == INFER_DECODER_DETECTIONS && infer_role_names[i] != NULL;
-       i++) {
+  const gboolean has_roles = values->decoder == INFER_DECODER_DETECTIONS ||
+                             values->decoder == INFER_DECODER_CLASSIFICATION;
+  for (guint i = 0; has_roles && infer_role_names[i] != NULL; i++) {
     const char *name = *infer_model_values_role(&values->outputs, i);
     if (name == NULL)
       continue;
@@ -369,6 +372,29 @@ InferDecoder
 infer_model_info_get_decoder(InferModelInfo *info)
 {
   return info->values.decoder;
+}
+
+void
+infer_model_info_set_decoder(InferModelInfo *info, InferDecoder decoder)
+{
+  info->values.decoder = decoder;
+}
+
+char *
+infer_model_info_get_option(InferModelInfo *info, const char *key)
+{
+  char *value = g_key_file_get_string(info->file, MAIN_GROUP, key, NULL);
+
+  return value ? g_strstrip(value) : NULL;
+}
+
+void
+infer_model_info_set_option(InferModelInfo *info, const char *key, const char *value)
+{
+  if (value)
+    g_key_file_set_string(info->file, MAIN_GROUP, key, value);
+  else
+    g_key_file_remove_key(info->file, MAIN_GROUP, key, NULL);
 }
 
 const InferDetectionOutputs *

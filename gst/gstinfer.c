@@ -12,7 +12,12 @@
  * Each requested `sink_%u` pad brings a `src_%u` pad of the same number. A slow, stopped or silent
  * stream does not stall the others. With live sources frames that come before the model is ready,
  * or too late for their sink, pass without being inferred on; the property #GstInfer:stats counts
- * them.
+ * them, a QOS message tells of each late one, and an element message `infer-overload` (pad, stream,
+ * overloaded, inferred, late) of the beginning and the end of lateness.
+ *
+ * Elements of one process with the same #GstInfer:model-instance-id and device share one model and
+ * gather their frames into common batches, in one pipeline or in several. While a batch runs the
+ * next one is prepared (#GstInfer:nireq).
  *
  * ## Example launch lines
  * |[
@@ -25,8 +30,7 @@
  * ]| Runs two cameras through one model in batches; the second goes first when time is short.
  */
 
-#include "gstinfer.h"
-#include "gstinferloader.h"
+#include "gstinfer-private.h"
 #include "gstinferpad.h"
 
 GST_DEBUG_CATEGORY(gst_infer_debug);
@@ -39,46 +43,10 @@ GST_DEBUG_CATEGORY(gst_infer_debug);
                                          ", " GST_CAPS_FEATURE_META_GST_VIDEO_OVERLAY_COMPOSITION, \
                                          FORMATS)
 
-#define DEFAULT_SCORE 0.5
-
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE("sink_%u", GST_PAD_SINK, GST_PAD_REQUEST, GST_STATIC_CAPS(CAPS));
 static GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE("src_%u", GST_PAD_SRC, GST_PAD_SOMETIMES, GST_STATIC_CAPS(CAPS));
-
-enum {
-  PROP_0,
-  PROP_MODEL_FILE,
-  PROP_MODEL_INFO_FILE,
-  PROP_LABEL_FILE,
-  PROP_LABELS_FILE,
-  PROP_DEVICE,
-  PROP_BATCH_SIZE,
-  PROP_BATCH_TIMEOUT,
-  PROP_SCORE_THRESHOLD,
-  PROP_IOU_THRESHOLD,
-  PROP_INFERENCE_INTERVAL,
-  PROP_MAX_SIZE_BUFFERS,
-  PROP_THREADS,
-  PROP_MODEL_INFO,
-  PROP_STATS,
-};
-
-/**
- * GstInfer:
- *
- * Properties and @numbers are guarded by the object lock; @loader belongs to state changes.
- */
-struct _GstInfer {
-  GstElement parent;
-
-  GstInferBatcher *batcher;
-  GstInferLoader *loader;
-  GstInferModelSettings model; /* without n_streams */
-  GstInferSettings settings;
-  gboolean reload;     /* the model in the batcher is not that of @model */
-  GHashTable *numbers; /* pad numbers in use */
-};
 
 static void child_proxy_init(gpointer iface, gpointer data);
 
@@ -170,9 +138,9 @@ gst_infer_request_new_pad(GstElement *element, GstPadTemplate *templ, const gcha
   sink_name = g_strdup_printf("sink_%u", number);
   src_name = g_strdup_printf("src_%u", number);
   src_templ = gst_element_class_get_pad_template(GST_ELEMENT_GET_CLASS(element), "src_%u");
-  pad = gst_infer_pad_new(templ, sink_name, src_templ, src_name, self->batcher);
+  pad = gst_infer_pad_new(templ, sink_name, src_templ, src_name, self->client);
   g_object_set_data(G_OBJECT(pad), "number", GUINT_TO_POINTER(number));
-  gst_infer_batcher_add_pad(self->batcher, pad);
+  gst_infer_client_add_pad(self->client, pad);
 
   GST_OBJECT_LOCK(self);
   active = GST_STATE(self) > GST_STATE_READY || GST_STATE_NEXT(self) == GST_STATE_PAUSED;
@@ -194,7 +162,7 @@ gst_infer_release_pad(GstElement *element, GstPad *sink)
   g_autoptr(GstInferPad) pad = gst_object_ref(GST_INFER_PAD(sink));
   const guint number = GPOINTER_TO_UINT(g_object_get_data(G_OBJECT(pad), "number"));
 
-  gst_infer_batcher_remove_pad(self->batcher, pad);
+  gst_infer_client_remove_pad(self->client, pad);
   gst_pad_set_active(sink, FALSE);
   gst_pad_set_active(pad->srcpad, FALSE);
   gst_child_proxy_child_removed(GST_CHILD_PROXY(self), G_OBJECT(pad), GST_PAD_NAME(pad));
@@ -210,46 +178,140 @@ copy_model_settings(GstInfer *self, GstInferModelSettings *settings)
   gst_infer_model_settings_copy(settings, &self->model);
   settings->batch_size = self->settings.batch_size;
   settings->n_streams = GST_ELEMENT_CAST(self)->numsinkpads;
+  settings->n_runs = self->n_runs;
   GST_OBJECT_UNLOCK(self);
 }
 
+/* cuda-device-id is another way to say device; both may be given where they agree. */
 static gboolean
-check(GstInfer *self)
+resolve_device(GstInfer *self, GstInferModelSettings *settings, GError **error)
+{
+  g_autofree gchar *device = NULL;
+  gint number;
+
+  GST_OBJECT_LOCK(self);
+  number = self->cuda_device;
+  GST_OBJECT_UNLOCK(self);
+  if (number < 0)
+    return TRUE;
+  device = g_strdup_printf("cuda:%d", number);
+  if (!g_str_equal(settings->device, "auto") && !g_str_equal(settings->device, device)) {
+    g_set_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                "device=%s and cuda-device-id=%d contradict each other; set one of them",
+                settings->device, number);
+    return FALSE;
+  }
+  g_free(settings->device);
+  settings->device = g_steal_pointer(&device);
+  return TRUE;
+}
+
+static gboolean
+same_or_unset(const gchar *wanted, const gchar *there)
+{
+  return !wanted || g_strcmp0(wanted, there) == 0;
+}
+
+/* The first element says what the others share; they may leave it out. */
+static gboolean
+claim(GstInferBatcher *batcher, const gchar *id, GstInferModelSettings *settings, GError **error)
+{
+  GstInferModelSettings *first = &batcher->claimed;
+
+  if (batcher->users == 0 || !first->model_file) {
+    gst_infer_model_settings_clear(first);
+    gst_infer_model_settings_copy(first, settings);
+    return TRUE;
+  }
+  if (!same_or_unset(settings->model_file, first->model_file) ||
+      !same_or_unset(settings->model_info_file, first->model_info_file) ||
+      !same_or_unset(settings->label_file, first->label_file)) {
+    g_set_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                "model-instance-id=%s is in use with model-file=%s, model-info-file=%s, "
+                "label-file=%s; give the same files, none, or another id",
+                id, first->model_file, first->model_info_file ? first->model_info_file : "(unset)",
+                first->label_file ? first->label_file : "(unset)");
+    return FALSE;
+  }
+  gst_infer_model_settings_clear(settings);
+  gst_infer_model_settings_copy(settings, first);
+  return TRUE;
+}
+
+/* Goes over to the batcher that elements of one model-instance-id on one device share. */
+static gboolean
+join_instance(GstInfer *self, GstInferModelSettings *settings, GError **error)
+{
+  g_autofree gchar *id = NULL, *key = NULL;
+  GstInferBatcher *batcher;
+  gboolean ok;
+
+  GST_OBJECT_LOCK(self);
+  id = g_strdup(self->instance_id);
+  GST_OBJECT_UNLOCK(self);
+  if (!id)
+    return TRUE;
+  key = g_strconcat(id, "\n", settings->device, NULL);
+  batcher = gst_infer_batcher_shared(key);
+  g_mutex_lock(&batcher->control);
+  ok = claim(batcher, id, settings, error);
+  if (ok) {
+    batcher->users++;
+    gst_infer_client_move(self->client, batcher);
+  }
+  g_mutex_unlock(&batcher->control);
+  return ok;
+}
+
+static void
+leave_instance(GstInfer *self)
+{
+  GstInferBatcher *batcher = self->client->batcher;
+  const gboolean shared = batcher != self->client->own;
+
+  g_mutex_lock(&batcher->control);
+  if (shared)
+    gst_infer_client_move(self->client, self->client->own);
+  if (!shared || --batcher->users == 0)
+    gst_infer_batcher_set_model(batcher, GST_INFER_MODEL_NONE, NULL);
+  g_mutex_unlock(&batcher->control);
+}
+
+static gboolean
+open_model(GstInfer *self)
 {
   GstInferModelSettings settings;
   g_autoptr(GError) error = NULL;
 
   copy_model_settings(self, &settings);
-  if (!gst_infer_model_check(&settings, &error))
+  if (resolve_device(self, &settings, &error) && join_instance(self, &settings, &error) &&
+      !gst_infer_model_check(&settings, &error))
+    leave_instance(self);
+  if (error) {
     gst_infer_post_error(GST_ELEMENT_CAST(self), error);
-  gst_infer_model_settings_clear(&settings);
-  return error == NULL;
+    gst_infer_model_settings_clear(&settings);
+    return FALSE;
+  }
+  gst_infer_model_settings_clear(&self->opened);
+  self->opened = settings;
+  return TRUE;
 }
 
+/* What changed between READY and PAUSED is looked at again: properties may be set in READY. */
 static void
 start(GstInfer *self)
 {
   GstInferModelSettings settings;
-  gboolean reload;
 
-  GST_OBJECT_LOCK(self);
-  reload = self->reload || self->batcher->state != GST_INFER_MODEL_READY;
-  self->reload = FALSE;
-  GST_OBJECT_UNLOCK(self);
-
-  gst_infer_batcher_start(self->batcher);
-  if (!reload)
-    return;
   copy_model_settings(self, &settings);
-  self->loader = gst_infer_loader_new(GST_ELEMENT_CAST(self), self->batcher, &settings);
+  if (self->client->batcher != self->client->own || !resolve_device(self, &settings, NULL)) {
+    const guint n_streams = settings.n_streams;
+    gst_infer_model_settings_clear(&settings);
+    gst_infer_model_settings_copy(&settings, &self->opened);
+    settings.n_streams = n_streams;
+  }
+  gst_infer_client_start(self->client, &settings, settings.n_runs);
   gst_infer_model_settings_clear(&settings);
-}
-
-static void
-stop(GstInfer *self)
-{
-  gst_infer_batcher_stop(self->batcher);
-  g_clear_pointer(&self->loader, gst_infer_loader_free);
 }
 
 static GstStateChangeReturn
@@ -260,16 +322,14 @@ gst_infer_change_state(GstElement *element, GstStateChange transition)
 
   switch (transition) {
   case GST_STATE_CHANGE_NULL_TO_READY:
-    if (!check(self))
+    if (!open_model(self))
       return GST_STATE_CHANGE_FAILURE;
     break;
   case GST_STATE_CHANGE_READY_TO_PAUSED:
     start(self);
     break;
   case GST_STATE_CHANGE_PAUSED_TO_READY:
-    if (self->loader)
-      gst_infer_loader_cancel(self->loader);
-    gst_infer_batcher_flush(self->batcher);
+    gst_infer_client_flush(self->client);
     break;
   default:
     break;
@@ -279,17 +339,14 @@ gst_infer_change_state(GstElement *element, GstStateChange transition)
 
   switch (transition) {
   case GST_STATE_CHANGE_READY_TO_PAUSED:
-    if (ret == GST_STATE_CHANGE_FAILURE) {
-      if (self->loader)
-        gst_infer_loader_cancel(self->loader);
-      stop(self);
-    }
+    if (ret == GST_STATE_CHANGE_FAILURE)
+      gst_infer_client_stop(self->client);
     break;
   case GST_STATE_CHANGE_PAUSED_TO_READY:
-    stop(self);
+    gst_infer_client_stop(self->client);
     break;
   case GST_STATE_CHANGE_READY_TO_NULL:
-    gst_infer_batcher_set_model(self->batcher, GST_INFER_MODEL_NONE, NULL);
+    leave_instance(self);
     break;
   default:
     break;
@@ -298,245 +355,16 @@ gst_infer_change_state(GstElement *element, GstStateChange transition)
 }
 
 static void
-set_string(GstInfer *self, gchar **field, const GValue *value)
-{
-  const gchar *text = g_value_get_string(value);
-
-  g_free(*field);
-  *field = text && *text ? g_strdup(text) : NULL;
-  self->reload = TRUE;
-}
-
-static void
-gst_infer_set_property(GObject *object, guint id, const GValue *value, GParamSpec *pspec)
-{
-  GstInfer *self = GST_INFER(object);
-  GstInferSettings settings;
-
-  GST_OBJECT_LOCK(self);
-  switch (id) {
-  case PROP_MODEL_FILE:
-    set_string(self, &self->model.model_file, value);
-    break;
-  case PROP_MODEL_INFO_FILE:
-    set_string(self, &self->model.model_info_file, value);
-    break;
-  case PROP_LABEL_FILE:
-  case PROP_LABELS_FILE:
-    set_string(self, &self->model.label_file, value);
-    break;
-  case PROP_DEVICE:
-    set_string(self, &self->model.device, value);
-    if (!self->model.device)
-      self->model.device = g_strdup("auto");
-    break;
-  case PROP_BATCH_SIZE:
-    self->settings.batch_size = g_value_get_uint(value);
-    if (GST_STATE(self) < GST_STATE_PAUSED)
-      self->reload = TRUE;
-    break;
-  case PROP_BATCH_TIMEOUT:
-    self->settings.batch_timeout = g_value_get_int64(value);
-    break;
-  case PROP_SCORE_THRESHOLD:
-    self->settings.score = g_value_get_double(value);
-    break;
-  case PROP_IOU_THRESHOLD:
-    self->settings.iou = g_value_get_double(value);
-    break;
-  case PROP_INFERENCE_INTERVAL:
-    self->settings.interval = g_value_get_uint(value);
-    break;
-  case PROP_MAX_SIZE_BUFFERS:
-    self->settings.max_buffers = g_value_get_uint(value);
-    break;
-  case PROP_THREADS:
-    self->model.threads = g_value_get_uint(value);
-    self->reload = TRUE;
-    break;
-  default:
-    G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
-  }
-  settings = self->settings;
-  GST_OBJECT_UNLOCK(self);
-  gst_infer_batcher_set_settings(self->batcher, &settings);
-}
-
-static GstInferModel *
-get_model(GstInfer *self)
-{
-  GstInferModel *model;
-
-  g_mutex_lock(&self->batcher->lock);
-  model = self->batcher->model ? gst_infer_model_ref(self->batcher->model) : NULL;
-  g_mutex_unlock(&self->batcher->lock);
-  return model;
-}
-
-static void
-get_structure(GstInfer *self, guint id, GValue *value)
-{
-  g_autoptr(GstInferModel) model = NULL;
-
-  if (id == PROP_STATS) {
-    g_value_take_boxed(value, gst_infer_batcher_get_stats(self->batcher));
-    return;
-  }
-  model = get_model(self);
-  g_value_take_boxed(value, model ? gst_infer_model_to_structure(model) : NULL);
-}
-
-static void
-gst_infer_get_property(GObject *object, guint id, GValue *value, GParamSpec *pspec)
-{
-  GstInfer *self = GST_INFER(object);
-
-  if (id == PROP_STATS || id == PROP_MODEL_INFO) {
-    get_structure(self, id, value);
-    return;
-  }
-  GST_OBJECT_LOCK(self);
-  switch (id) {
-  case PROP_MODEL_FILE:
-    g_value_set_string(value, self->model.model_file);
-    break;
-  case PROP_MODEL_INFO_FILE:
-    g_value_set_string(value, self->model.model_info_file);
-    break;
-  case PROP_LABEL_FILE:
-  case PROP_LABELS_FILE:
-    g_value_set_string(value, self->model.label_file);
-    break;
-  case PROP_DEVICE:
-    g_value_set_string(value, self->model.device);
-    break;
-  case PROP_BATCH_SIZE:
-    g_value_set_uint(value, self->settings.batch_size);
-    break;
-  case PROP_BATCH_TIMEOUT:
-    g_value_set_int64(value, self->settings.batch_timeout);
-    break;
-  case PROP_SCORE_THRESHOLD:
-    g_value_set_double(value, self->settings.score < 0 ? DEFAULT_SCORE : self->settings.score);
-    break;
-  case PROP_IOU_THRESHOLD:
-    g_value_set_double(value, self->settings.iou);
-    break;
-  case PROP_INFERENCE_INTERVAL:
-    g_value_set_uint(value, self->settings.interval);
-    break;
-  case PROP_MAX_SIZE_BUFFERS:
-    g_value_set_uint(value, self->settings.max_buffers);
-    break;
-  case PROP_THREADS:
-    g_value_set_uint(value, self->model.threads);
-    break;
-  default:
-    G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
-  }
-  GST_OBJECT_UNLOCK(self);
-}
-
-static void
 gst_infer_finalize(GObject *object)
 {
   GstInfer *self = GST_INFER(object);
 
   gst_infer_model_settings_clear(&self->model);
+  gst_infer_model_settings_clear(&self->opened);
+  g_free(self->instance_id);
   g_hash_table_unref(self->numbers);
-  gst_infer_batcher_unref(self->batcher);
+  gst_infer_client_retire(self->client);
   G_OBJECT_CLASS(gst_infer_parent_class)->finalize(object);
-}
-
-static void
-install_properties(GObjectClass *klass)
-{
-  const GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
-  const GParamFlags playing =
-      G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
-  const GParamFlags readable = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
-
-  g_object_class_install_property(
-      klass, PROP_MODEL_FILE,
-      g_param_spec_string("model-file", "Model file",
-                          "Plan file, or model file (frozen TensorFlow graph) that is built for "
-                          "the device and cached",
-                          NULL, ready));
-  g_object_class_install_property(
-      klass, PROP_MODEL_INFO_FILE,
-      g_param_spec_string(
-          "model-info-file", "Model information file",
-          "Key file over the model's information: pre-processing, decoder, labels (unset: the one "
-          "beside the model, <model-file>.modelinfo or without the model's extension)",
-          NULL, ready));
-  g_object_class_install_property(
-      klass, PROP_LABEL_FILE,
-      g_param_spec_string("label-file", "Label file",
-                          "Text file with one label a line, in place of the model's labels", NULL,
-                          ready));
-  g_object_class_install_property(
-      klass, PROP_LABELS_FILE,
-      g_param_spec_string("labels-file", "Label file", "Another name of label-file", NULL, ready));
-  g_object_class_install_property(klass, PROP_DEVICE,
-                                  g_param_spec_string("device", "Device",
-                                                      "What to run on: auto, cpu, or cuda:N",
-                                                      "auto", ready));
-  g_object_class_install_property(
-      klass, PROP_BATCH_SIZE,
-      g_param_spec_uint(
-          "batch-size", "Batch size",
-          "Frames in a batch (0 = number of streams when live, else the plan's fastest)", 0, 1024,
-          0, playing));
-  g_object_class_install_property(
-      klass, PROP_BATCH_TIMEOUT,
-      g_param_spec_int64(
-          "batch-timeout", "Batch timeout",
-          "Nanoseconds that the first frame of a batch waits for others (-1 = automatic: live the "
-          "shortest frame duration, at most 40 ms; else no longer than other streams deliver)",
-          -1, G_MAXINT64, -1, playing));
-  g_object_class_install_property(
-      klass, PROP_SCORE_THRESHOLD,
-      g_param_spec_double("score-threshold", "Score threshold",
-                          "Score, 0 to 1, below which an object is not reported (until it is set, "
-                          "the model's own where it has one)",
-                          0, 1, DEFAULT_SCORE, playing));
-  g_object_class_install_property(
-      klass, PROP_IOU_THRESHOLD,
-      g_param_spec_double(
-          "iou-threshold", "IoU threshold",
-          "Overlap (intersection over union), 0 to 1, above which the weaker of two objects of a "
-          "class is dropped, for models that suppress in the plan (-1 = the model's)",
-          -1, 1, -1, playing));
-  g_object_class_install_property(
-      klass, PROP_INFERENCE_INTERVAL,
-      g_param_spec_uint("inference-interval", "Inference interval",
-                        "Infer on every n-th frame of a stream (1 = every frame); those between "
-                        "pass without objects",
-                        1, G_MAXINT, 1, playing));
-  g_object_class_install_property(
-      klass, PROP_MAX_SIZE_BUFFERS,
-      g_param_spec_uint("max-size-buffers", "Maximum queue size",
-                        "Frames that wait before and after inference, for each pad (0 = automatic: "
-                        "twice a pad's share of a batch, at least 4)",
-                        0, G_MAXINT, 0, playing));
-  g_object_class_install_property(
-      klass, PROP_THREADS,
-      g_param_spec_uint("threads", "Threads",
-                        "Threads that the CPU infers with (0 = every processor)", 0, 1024, 0,
-                        ready));
-  g_object_class_install_property(
-      klass, PROP_MODEL_INFO,
-      g_param_spec_boxed("model-info", "Model information",
-                         "What is known of the model: name, device, input, labels, thresholds "
-                         "(NULL until it is loaded)",
-                         GST_TYPE_STRUCTURE, readable));
-  g_object_class_install_property(
-      klass, PROP_STATS,
-      g_param_spec_boxed(
-          "stats", "Statistics",
-          "Counters: frames that came, were inferred on, and passed (skipped, not-ready, late, "
-          "unusable); batches and their sizes; run times in nanoseconds",
-          GST_TYPE_STRUCTURE, readable));
 }
 
 static void
@@ -545,10 +373,8 @@ gst_infer_class_init(GstInferClass *klass)
   GObjectClass *object_class = G_OBJECT_CLASS(klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS(klass);
 
-  object_class->set_property = gst_infer_set_property;
-  object_class->get_property = gst_infer_get_property;
   object_class->finalize = gst_infer_finalize;
-  install_properties(object_class);
+  gst_infer_install_properties(object_class);
 
   element_class->request_new_pad = gst_infer_request_new_pad;
   element_class->release_pad = gst_infer_release_pad;
@@ -562,6 +388,8 @@ gst_infer_class_init(GstInferClass *klass)
       "Runs a neural network on the frames of one or more streams, in batches, and attaches the "
       "objects found as metadata",
       "gst-infer developers");
+  gst_type_mark_as_plugin_api(GST_TYPE_INFER_LEAKY, 0);
+  gst_type_mark_as_plugin_api(GST_TYPE_INFER_METADATA, 0);
   gst_type_mark_as_plugin_api(GST_TYPE_INFER_PAD, 0);
   gst_type_mark_as_plugin_api(GST_TYPE_INFER_SRC_PAD, 0);
 }
@@ -569,8 +397,9 @@ gst_infer_class_init(GstInferClass *klass)
 static void
 gst_infer_init(GstInfer *self)
 {
-  self->batcher = gst_infer_batcher_new(GST_ELEMENT_CAST(self));
+  self->client = gst_infer_client_new(GST_ELEMENT_CAST(self));
   self->numbers = g_hash_table_new(NULL, NULL);
   self->model.device = g_strdup("auto");
-  self->settings = self->batcher->settings;
+  self->cuda_device = -1;
+  self->settings = self->client->settings;
 }

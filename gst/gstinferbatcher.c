@@ -1,30 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstinferloader.h"
 #include "gstinferrun.h"
 
 GST_DEBUG_CATEGORY_EXTERN(gst_infer_debug);
 #define GST_CAT_DEFAULT gst_infer_debug
 
-/** What the batcher knows of a pad when it looks for a batch. */
-typedef struct {
-  guint ready;       /* frames that could enter a batch */
-  gboolean can_add;  /* upstream may deliver another one that this batch could take */
-  gboolean expected; /* and it is worth waiting for */
-} PadState;
+/** How often late frames are looked for while every worker is busy; microseconds. */
+#define SWEEP (10 * G_TIME_SPAN_MILLISECOND)
 
 GstInferBatcher *
-gst_infer_batcher_new(GstElement *element)
+gst_infer_batcher_new(void)
 {
   GstInferBatcher *self = g_atomic_rc_box_new0(GstInferBatcher);
 
-  self->element = element;
+  g_mutex_init(&self->control);
+  g_mutex_init(&self->device);
   g_mutex_init(&self->lock);
   g_cond_init(&self->wake);
+  g_cond_init(&self->idle);
+  g_cond_init(&self->busy);
   self->pads = g_ptr_array_new_with_free_func(gst_object_unref);
-  self->settings = (GstInferSettings){.batch_timeout = -1, .interval = 1, .score = -1, .iou = -1};
-  self->pipeline_latency = GST_CLOCK_TIME_NONE;
-  self->reported = GST_CLOCK_TIME_NONE;
+  self->clients = g_ptr_array_new_with_free_func((GDestroyNotify)gst_infer_client_unref);
   self->capacity = 4;
-  self->run = gst_infer_run_new();
   return self;
 }
 
@@ -40,10 +37,18 @@ batcher_clear(gpointer data)
   GstInferBatcher *self = data;
 
   g_ptr_array_unref(self->pads);
+  g_ptr_array_unref(self->clients);
   g_clear_pointer(&self->model, gst_infer_model_unref);
-  gst_infer_run_free(self->run);
+  gst_infer_model_settings_clear(&self->loaded);
+  gst_infer_model_settings_clear(&self->claimed);
+  for (guint i = 0; i < G_N_ELEMENTS(self->workers); i++)
+    g_clear_pointer(&self->workers[i].run, gst_infer_run_free);
   g_cond_clear(&self->wake);
+  g_cond_clear(&self->idle);
+  g_cond_clear(&self->busy);
   g_mutex_clear(&self->lock);
+  g_mutex_clear(&self->device);
+  g_mutex_clear(&self->control);
 }
 
 void
@@ -52,71 +57,47 @@ gst_infer_batcher_unref(GstInferBatcher *self)
   g_atomic_rc_box_release_full(self, batcher_clear);
 }
 
-/* Frames that the next batch should have. */
-guint
-gst_infer_batcher_target(GstInferBatcher *self)
+/* They are few, as many as there are names in use, and small without a model; that they stay lets a
+ * thread lock the batcher that its client is about to leave. */
+GstInferBatcher *
+gst_infer_batcher_shared(const gchar *key)
 {
-  const guint max = self->model ? gst_infer_model_get_max_batch(self->model) : 1;
-  guint active = 0;
+  static GMutex lock;
+  static GHashTable *shared;
+  GstInferBatcher *self;
 
-  if (self->settings.batch_size > 0)
-    return MIN(self->settings.batch_size, max);
-  if (!self->live)
-    return self->model ? gst_infer_model_get_best_batch(self->model) : 1;
-  for (guint i = 0; i < self->pads->len; i++) {
-    const GstInferPad *pad = g_ptr_array_index(self->pads, i);
-    active += !pad->eos && !pad->flushing && pad->flow == GST_FLOW_OK;
+  g_mutex_lock(&lock);
+  if (!shared)
+    shared = g_hash_table_new(g_str_hash, g_str_equal);
+  self = g_hash_table_lookup(shared, key);
+  if (!self) {
+    self = gst_infer_batcher_new();
+    g_hash_table_insert(shared, g_strdup(key), self);
   }
-  return CLAMP(active, 1, max);
+  g_mutex_unlock(&lock);
+  return self;
 }
 
 void
 gst_infer_batcher_update(GstInferBatcher *self)
 {
-  const guint n = MAX(self->pads->len, 1);
+  const guint n = MAX(self->pads->len, 1), runs = MAX(self->n_workers, GST_INFER_DEFAULT_RUNS);
   guint target;
 
   self->live = FALSE;
-  for (guint i = 0; i < self->pads->len; i++)
-    self->live |= ((GstInferPad *)g_ptr_array_index(self->pads, i))->live;
+  for (guint i = 0; i < self->clients->len; i++)
+    ((GstInferClient *)g_ptr_array_index(self->clients, i))->live = FALSE;
+  for (guint i = 0; i < self->pads->len; i++) {
+    const GstInferPad *pad = g_ptr_array_index(self->pads, i);
+    self->live |= pad->live;
+    pad->client->live |= pad->live;
+  }
 
   target = gst_infer_batcher_target(self);
-  self->capacity = self->settings.max_buffers;
-  if (self->capacity == 0)
-    self->capacity = MAX(4, 2 * ((target + n - 1) / n));
+  self->capacity = MAX(4, runs * ((target + n - 1) / n));
   for (guint i = 0; i < self->pads->len; i++)
     g_cond_broadcast(&((GstInferPad *)g_ptr_array_index(self->pads, i))->in_cond);
-  g_cond_signal(&self->wake);
-}
-
-void
-gst_infer_batcher_add_pad(GstInferBatcher *self, GstInferPad *pad)
-{
-  g_mutex_lock(&self->lock);
-  g_ptr_array_add(self->pads, gst_object_ref(pad));
-  gst_infer_batcher_update(self);
-  g_mutex_unlock(&self->lock);
-}
-
-void
-gst_infer_batcher_remove_pad(GstInferBatcher *self, GstInferPad *pad)
-{
-  g_autoptr(GstInferPad) keep = gst_object_ref(pad);
-
-  g_mutex_lock(&self->lock);
-  gst_infer_pad_flush(pad, GST_INFER_KEEP_NOTHING);
-  g_ptr_array_remove(self->pads, pad);
-  gst_infer_batcher_update(self);
-  g_mutex_unlock(&self->lock);
-}
-
-void
-gst_infer_batcher_flush(GstInferBatcher *self)
-{
-  g_mutex_lock(&self->lock);
-  for (guint i = 0; i < self->pads->len; i++)
-    gst_infer_pad_flush(g_ptr_array_index(self->pads, i), GST_INFER_KEEP_NOTHING);
-  g_mutex_unlock(&self->lock);
+  g_cond_broadcast(&self->wake);
 }
 
 void
@@ -132,30 +113,19 @@ gst_infer_batcher_set_model(GstInferBatcher *self, GstInferModelState state, Gst
   g_mutex_unlock(&self->lock);
 }
 
-void
-gst_infer_batcher_set_settings(GstInferBatcher *self, const GstInferSettings *settings)
+GPtrArray *
+gst_infer_batcher_dup_elements(GstInferBatcher *self)
 {
+  GPtrArray *elements = g_ptr_array_new_with_free_func(gst_object_unref);
+
   g_mutex_lock(&self->lock);
-  self->settings = *settings;
-  gst_infer_batcher_update(self);
-  g_mutex_unlock(&self->lock);
-}
-
-/* Microseconds from the first frame to the end of waiting. */
-static gint64
-timeout(GstInferBatcher *self)
-{
-  GstClockTime shortest = GST_INFER_SILENCE * GST_USECOND;
-
-  if (self->settings.batch_timeout >= 0)
-    return self->settings.batch_timeout / GST_USECOND;
-  for (guint i = 0; i < self->pads->len; i++) {
-    const GstInferPad *pad = g_ptr_array_index(self->pads, i);
-    if (pad->format && pad->format->info.fps_n > 0)
-      shortest = MIN(shortest, gst_util_uint64_scale_int(GST_SECOND, pad->format->info.fps_d,
-                                                         pad->format->info.fps_n));
+  for (guint i = 0; i < self->clients->len; i++) {
+    GstInferClient *client = g_ptr_array_index(self->clients, i);
+    if (client->running)
+      g_ptr_array_add(elements, gst_object_ref(client->element));
   }
-  return (gint64)(shortest / GST_USECOND);
+  g_mutex_unlock(&self->lock);
+  return elements;
 }
 
 /* What batching and running add to a live stream; a batch of one waits for nobody. */
@@ -163,213 +133,31 @@ static GstClockTime
 own_latency(GstInferBatcher *self)
 {
   const guint target = gst_infer_batcher_target(self);
+  const GstClockTime wait =
+      target > 1 ? (GstClockTime)gst_infer_batcher_timeout(self) * GST_USECOND : 0;
 
   if (self->run_time == 0 && self->model)
     self->run_time = gst_infer_model_get_run_time(self->model, target);
-  return (target > 1 ? (GstClockTime)timeout(self) * GST_USECOND : 0) + self->run_time;
+  return wait + MAX(self->n_workers, 1) * self->run_time + GST_INFER_ALLOWANCE;
 }
 
 GstClockTime
-gst_infer_batcher_get_latency(GstInferBatcher *self)
+gst_infer_client_get_latency(GstInferClient *client)
 {
-  const GstClockTime own = own_latency(self);
+  const GstClockTime own = own_latency(client->batcher);
 
-  if (!GST_CLOCK_TIME_IS_VALID(self->reported) || own > self->reported)
-    self->reported = own;
-  return self->reported;
+  if (!GST_CLOCK_TIME_IS_VALID(client->reported) || own > client->reported)
+    client->reported = own;
+  return client->reported;
 }
 
-/* Moves what is not inferred on: events, queries, and frames that pass. */
-static void
-move_through(GstInferBatcher *self, GstInferPad *pad)
+gboolean
+gst_infer_client_latency_grew(GstInferClient *client)
 {
-  GstInferItem *head;
+  const GstClockTime before = client->reported;
 
-  while (!pad->flushing && (head = gst_queue_array_peek_head_struct(pad->in))) {
-    if (GST_IS_BUFFER(head->object) && self->state == GST_INFER_MODEL_FAILED) {
-      gst_infer_item_clear(gst_queue_array_pop_head_struct(pad->in));
-      pad->in_buffers--;
-      continue;
-    }
-    if (GST_IS_BUFFER(head->object)) {
-      if (head->pass == GST_INFER_PASS_NONE && self->state == GST_INFER_MODEL_LOADING && self->live)
-        head->pass = GST_INFER_PASS_NOT_READY;
-      if (head->pass == GST_INFER_PASS_NONE || pad->out_buffers >= self->capacity)
-        return;
-      self->stats.passed[head->pass]++;
-      pad->in_buffers--;
-      g_cond_broadcast(&pad->in_cond);
-    }
-    const GstInferItem item = *(GstInferItem *)gst_queue_array_pop_head_struct(pad->in);
-    gst_infer_pad_push_out(pad, &item);
-  }
-}
-
-static PadState
-look_at(GstInferBatcher *self, GstInferPad *pad, guint target, gint64 now)
-{
-  PadState state = {0};
-  guint room, length;
-
-  if (pad->flushing || pad->flow != GST_FLOW_OK)
-    return state;
-  room = pad->out_buffers < self->capacity ? self->capacity - pad->out_buffers : 0;
-  length = (guint)gst_queue_array_get_length(pad->in);
-  while (state.ready < MIN(room, target) && state.ready < length) {
-    const GstInferItem *item = gst_queue_array_peek_nth_struct(pad->in, state.ready);
-    if (!GST_IS_BUFFER(item->object) || item->pass != GST_INFER_PASS_NONE)
-      break;
-    state.ready++;
-  }
-  state.can_add = !pad->eos && state.ready == length && length < self->capacity && room > length;
-  state.expected =
-      state.can_add && length == 0 && !pad->gap && now - pad->last_arrival < GST_INFER_SILENCE;
-  return state;
-}
-
-/*
- * Whether a batch is to be closed now; if not, @wake is when to look again. Without a timeout of
- * the user's a batch waits only for pads that have nothing in it yet, and for a live stream at most
- * until the timeout.
- */
-static gboolean
-batch_closes(GstInferBatcher *self, guint target, gint64 now, gint64 *wake)
-{
-  const gboolean automatic = self->settings.batch_timeout < 0;
-  gboolean urgent = FALSE, waits = FALSE;
-  gint64 oldest = G_MAXINT64;
-  guint total = 0;
-
-  for (guint i = 0; i < self->pads->len; i++) {
-    GstInferPad *pad = g_ptr_array_index(self->pads, i);
-    const PadState state = look_at(self, pad, target, now);
-
-    total += state.ready;
-    if (state.ready > 0) {
-      const GstInferItem *head = gst_queue_array_peek_head_struct(pad->in);
-      oldest = MIN(oldest, head->arrival);
-      urgent |= pad->query != NULL;
-    }
-    waits |= automatic ? state.expected : state.can_add;
-    if (automatic && state.expected)
-      *wake = MIN(*wake, pad->last_arrival + GST_INFER_SILENCE);
-  }
-  if (total == 0) {
-    *wake = G_MAXINT64;
-    return FALSE;
-  }
-  if (total >= target || urgent || !waits)
-    return TRUE;
-  if (!automatic || self->live)
-    *wake = MIN(*wake, oldest + timeout(self));
-  return now >= *wake;
-}
-
-/* Streams in the order in which they are served: by priority, raised by one for each batch that
- * left them out, then the one that waits longest. */
-static gint
-compare_pads(gconstpointer a, gconstpointer b)
-{
-  const GstInferPad *x = *(GstInferPad *const *)a, *y = *(GstInferPad *const *)b;
-  const guint64 px = (guint64)x->priority + x->waited, py = (guint64)y->priority + y->waited;
-
-  if (px != py)
-    return px > py ? -1 : 1;
-  return x->served < y->served ? -1 : x->served > y->served;
-}
-
-/* Running time of now, or NONE where frames cannot be late. */
-static GstClockTime
-time_limit(GstInferBatcher *self)
-{
-  g_autoptr(GstClock) clock = NULL;
-  GstClockTime now, base;
-
-  if (!self->live || !GST_CLOCK_TIME_IS_VALID(self->pipeline_latency) ||
-      GST_STATE(self->element) != GST_STATE_PLAYING)
-    return GST_CLOCK_TIME_NONE;
-  clock = gst_element_get_clock(self->element);
-  base = gst_element_get_base_time(self->element);
-  if (!clock || !GST_CLOCK_TIME_IS_VALID(base))
-    return GST_CLOCK_TIME_NONE;
-  now = gst_clock_get_time(clock);
-  if (now < base || now - base < self->pipeline_latency)
-    return GST_CLOCK_TIME_NONE;
-  return now - base - self->pipeline_latency;
-}
-
-/* Takes the next frame of @pad; those that are too late come along without counting. */
-static gboolean
-take_frame(GstInferBatcher *self, GstInferPad *pad, GstClockTime limit)
-{
-  GstInferEntry entry = {.pad = NULL};
-  GstInferItem *head;
-
-  while (!pad->flushing && pad->flow == GST_FLOW_OK &&
-         pad->out_buffers + pad->busy_buffers < self->capacity &&
-         (head = gst_queue_array_peek_head_struct(pad->in)) && GST_IS_BUFFER(head->object) &&
-         head->pass == GST_INFER_PASS_NONE) {
-    entry.item = *(GstInferItem *)gst_queue_array_pop_head_struct(pad->in);
-    entry.pad = gst_object_ref(pad);
-    entry.serial = pad->serial;
-    pad->in_buffers--;
-    pad->busy_buffers++;
-    g_cond_broadcast(&pad->in_cond);
-    if (GST_CLOCK_TIME_IS_VALID(limit) && GST_CLOCK_TIME_IS_VALID(entry.item.running_time) &&
-        entry.item.running_time < limit)
-      entry.item.pass = GST_INFER_PASS_LATE;
-    g_array_append_val(self->run->entries, entry);
-    if (entry.item.pass == GST_INFER_PASS_NONE)
-      return TRUE;
-  }
-  return FALSE;
-}
-
-static void
-collect(GstInferBatcher *self, guint target, GstClockTime limit)
-{
-  guint taken = 0;
-  gboolean more = TRUE;
-
-  g_ptr_array_sort(self->pads, compare_pads);
-  self->served++;
-  for (guint i = 0; i < self->pads->len; i++) {
-    GstInferPad *pad = g_ptr_array_index(self->pads, i);
-    pad->busy_buffers = 0;
-    if (pad->in_buffers > 0)
-      pad->waited = MIN(pad->waited + 1, G_MAXINT);
-  }
-  while (more && taken < target) {
-    more = FALSE;
-    for (guint i = 0; i < self->pads->len && taken < target; i++) {
-      GstInferPad *pad = g_ptr_array_index(self->pads, i);
-      if (!take_frame(self, pad, limit))
-        continue;
-      pad->served = self->served;
-      pad->waited = 0;
-      more = TRUE;
-      taken++;
-    }
-  }
-}
-
-static void
-deliver(GstInferBatcher *self)
-{
-  GArray *entries = self->run->entries;
-
-  for (guint i = 0; i < entries->len; i++) {
-    GstInferEntry *entry = &g_array_index(entries, GstInferEntry, i);
-    GstInferPad *pad = entry->pad;
-
-    pad->busy_buffers = 0;
-    if (entry->item.pass != GST_INFER_PASS_NONE)
-      self->stats.passed[entry->item.pass]++;
-    if (entry->serial != pad->serial || pad->flushing)
-      continue;
-    gst_infer_pad_push_out(pad, &entry->item);
-    entry->item = (GstInferItem){.object = NULL};
-  }
+  return client->running && client->live && GST_CLOCK_TIME_IS_VALID(before) &&
+         gst_infer_client_get_latency(client) > before;
 }
 
 static gint
@@ -381,15 +169,14 @@ compare_times(gconstpointer a, gconstpointer b)
 }
 
 /* The run time that the latency allows for follows the 95th percentile, upwards alone. */
-static void
-note_run_time(GstInferBatcher *self)
+void
+gst_infer_batcher_note_run_time(GstInferBatcher *self, GstClockTime took)
 {
   GstClockTime sorted[GST_INFER_N_TIMES], high;
-  const guint64 n = self->stats.batches;
+  const guint64 n = ++self->n_times;
 
-  if (n == 0)
-    return;
-  self->times[n % GST_INFER_N_TIMES] = self->stats.last_run_time;
+  self->typical = n == 1 ? took : (7 * self->typical + took) / 8;
+  self->times[n % GST_INFER_N_TIMES] = took;
   if (!self->live || n % (GST_INFER_N_TIMES / 4) != 0)
     return;
   memcpy(sorted, self->times, sizeof sorted);
@@ -399,73 +186,157 @@ note_run_time(GstInferBatcher *self)
     self->run_time = high;
 }
 
+/* What a batch keeps the device, and a worker, busy with. */
+static GstClockTime
+work_time(const GstInferRun *run)
+{
+  return run->phases[GST_INFER_PHASE_PREPROCESS] + run->phases[GST_INFER_PHASE_INFERENCE] +
+         run->phases[GST_INFER_PHASE_ATTACH];
+}
+
+static void
+count_entry(GstInferBatcher *self, const GstInferRun *run, const GstInferEntry *entry)
+{
+  GstInferPad *pad = entry->pad;
+  GstInferStats *stats = &pad->stats;
+  GstInferClient *client = pad->client;
+
+  client->in_flight--;
+  if (entry->item.pass != GST_INFER_PASS_NONE) {
+    stats->passed[entry->item.pass]++;
+    pad->reference_lost = TRUE;
+    return;
+  }
+  stats->inferred++;
+  stats->objects += entry->n_objects;
+  stats->batches++;
+  stats->batched += run->n;
+  stats->largest_batch = MAX(stats->largest_batch, run->n);
+  gst_infer_times_add(&stats->phases[GST_INFER_PHASE_QUEUE],
+                      (GstClockTime)(run->closed - entry->item.arrival) * GST_USECOND);
+  for (guint i = GST_INFER_PHASE_PREPROCESS; i < GST_INFER_PHASE_TOTAL; i++)
+    gst_infer_times_add(&stats->phases[i], run->phases[i]);
+  if (client->batch == run->number)
+    return;
+  client->batch = run->number;
+  client->batches++;
+  client->sizes[MIN(run->n, GST_INFER_MAX_BATCH)]++;
+  client->last_run_time = run->phases[GST_INFER_PHASE_INFERENCE];
+  client->total_run_time += run->phases[GST_INFER_PHASE_INFERENCE];
+}
+
+/* Fills the places that the frames left in their out-queues. */
+static void
+deliver(GstInferBatcher *self, GstInferRun *run)
+{
+  for (guint i = 0; i < run->entries->len; i++) {
+    GstInferEntry *entry = &g_array_index(run->entries, GstInferEntry, i);
+
+    count_entry(self, run, entry);
+    if (entry->serial == entry->pad->serial && !entry->pad->flushing)
+      gst_infer_pad_fill_out(entry->pad, entry->place, &entry->item);
+  }
+}
+
+/* After an error nothing comes out any more; the places are left to be dropped by a flush. */
+static void
+give_up(GstInferBatcher *self, GstInferRun *run)
+{
+  for (guint i = 0; i < run->entries->len; i++) {
+    GstInferEntry *entry = &g_array_index(run->entries, GstInferEntry, i);
+
+    entry->pad->client->in_flight--;
+    if (entry->serial == entry->pad->serial && !entry->pad->flushing)
+      gst_infer_pad_abandon_out(entry->pad, entry->place);
+  }
+  self->state = GST_INFER_MODEL_FAILED;
+  gst_infer_batcher_update(self);
+}
+
+static void
+post_run_error(GstInferBatcher *self, const GError *error)
+{
+  g_autoptr(GPtrArray) elements = gst_infer_batcher_dup_elements(self);
+
+  for (guint i = 0; i < elements->len; i++)
+    gst_infer_post_error(g_ptr_array_index(elements, i), error);
+}
+
 /* Closes a batch and runs it; called and left with the lock held. */
 static void
-run_batch(GstInferBatcher *self, guint target)
+run_batch(GstInferBatcher *self, GstInferRun *run, guint target, const gchar *why)
 {
   g_autoptr(GstInferModel) model = gst_infer_model_ref(self->model);
   g_autoptr(GError) error = NULL;
-  const GstInferSettings settings = self->settings;
-  GstInferStats stats;
 
-  collect(self, target, time_limit(self));
-  stats = self->stats;
+  run->closed = g_get_monotonic_time();
+  gst_infer_batcher_collect(self, run, target);
+  if (run->entries->len == 0)
+    return;
+  run->number = self->served;
+  self->in_flight++;
+  if (self->in_flight == self->n_workers)
+    g_cond_signal(&self->busy);
   g_mutex_unlock(&self->lock);
-  const gboolean ok =
-      gst_infer_run_execute(self->run, model, settings.score, settings.iou, &stats, &error);
+  GST_DEBUG("batch %" G_GUINT64_FORMAT ": %u of %u frames, closed because %s", run->number,
+            run->entries->len, target, why);
+  const gboolean ok = gst_infer_run_execute(run, model, &self->device, &error);
   if (!ok)
-    gst_infer_post_error(self->element, error);
+    post_run_error(self, error);
   g_mutex_lock(&self->lock);
 
+  self->in_flight--;
   if (ok) {
-    self->stats.inferred = stats.inferred;
-    self->stats.objects = stats.objects;
-    self->stats.batches = stats.batches;
-    self->stats.largest_batch = stats.largest_batch;
-    self->stats.last_run_time = stats.last_run_time;
-    self->stats.total_run_time = stats.total_run_time;
-    deliver(self);
-    note_run_time(self);
+    deliver(self, run);
+    if (run->n > 0)
+      gst_infer_batcher_note_run_time(self, work_time(run));
   } else {
-    self->state = GST_INFER_MODEL_FAILED;
-    gst_infer_batcher_update(self);
+    give_up(self, run);
   }
+  g_cond_broadcast(&self->idle);
+  g_cond_signal(&self->wake);
   g_mutex_unlock(&self->lock);
-  g_array_set_size(self->run->entries, 0);
+  g_array_set_size(run->entries, 0);
   g_mutex_lock(&self->lock);
 }
 
-/* Tells the pipeline, without the lock, that the latency it was told is too little by now. */
+/* Tells the pipelines, without the lock, that the latency they were told is too little by now. */
 static gboolean
 announce_latency(GstInferBatcher *self)
 {
-  if (!self->live || !GST_CLOCK_TIME_IS_VALID(self->reported) ||
-      own_latency(self) <= self->reported)
-    return FALSE;
-  self->reported = own_latency(self);
-  g_mutex_unlock(&self->lock);
-  gst_element_post_message(self->element, gst_message_new_latency(GST_OBJECT(self->element)));
-  g_mutex_lock(&self->lock);
-  return TRUE;
+  for (guint i = 0; i < self->clients->len; i++) {
+    GstInferClient *client = g_ptr_array_index(self->clients, i);
+    if (!gst_infer_client_latency_grew(client))
+      continue;
+    g_autoptr(GstElement) element = gst_object_ref(client->element);
+    GST_DEBUG_OBJECT(element, "latency grew to %" GST_TIME_FORMAT, GST_TIME_ARGS(client->reported));
+    g_mutex_unlock(&self->lock);
+    gst_element_post_message(element, gst_message_new_latency(GST_OBJECT(element)));
+    g_mutex_lock(&self->lock);
+    return TRUE;
+  }
+  return FALSE;
 }
 
 static gpointer
-worker(gpointer user_data)
+work(gpointer user_data)
 {
-  GstInferBatcher *self = user_data;
+  GstInferWorker *worker = user_data;
+  GstInferBatcher *self = worker->batcher;
 
   g_mutex_lock(&self->lock);
   while (self->running) {
     gint64 wake = G_MAXINT64;
 
     for (guint i = 0; i < self->pads->len; i++)
-      move_through(self, g_ptr_array_index(self->pads, i));
+      gst_infer_batcher_move_through(self, g_ptr_array_index(self->pads, i));
     if (announce_latency(self))
       continue;
     if (self->state == GST_INFER_MODEL_READY) {
       const guint target = gst_infer_batcher_target(self);
-      if (batch_closes(self, target, g_get_monotonic_time(), &wake)) {
-        run_batch(self, target);
+      const gchar *why = gst_infer_batcher_closes(self, target, g_get_monotonic_time(), &wake);
+      if (why) {
+        run_batch(self, worker->run, target, why);
         continue;
       }
     }
@@ -478,48 +349,162 @@ worker(gpointer user_data)
   return NULL;
 }
 
-void
-gst_infer_batcher_start(GstInferBatcher *self)
+/* While every worker has a batch, late frames of live streams pass by themselves. */
+static gpointer
+sweep(gpointer user_data)
+{
+  GstInferBatcher *self = user_data;
+
+  g_mutex_lock(&self->lock);
+  while (self->running) {
+    if (self->live && self->in_flight == self->n_workers) {
+      gst_infer_batcher_expire(self);
+      g_cond_wait_until(&self->busy, &self->lock, g_get_monotonic_time() + SWEEP);
+    } else {
+      g_cond_wait(&self->busy, &self->lock);
+    }
+  }
+  g_mutex_unlock(&self->lock);
+  return NULL;
+}
+
+/* Called with @control held. */
+static void
+start_workers(GstInferBatcher *self, guint n)
 {
   g_mutex_lock(&self->lock);
   self->running = TRUE;
-  self->stats = (GstInferStats){0};
-  self->run_time = 0;
-  self->reported = GST_CLOCK_TIME_NONE;
-  self->pipeline_latency = GST_CLOCK_TIME_NONE;
+  self->n_workers = CLAMP(n, 1, GST_INFER_MAX_RUNS);
+  self->run_time = self->typical = 0;
+  self->n_times = 0;
   memset(self->times, 0, sizeof self->times);
+  gst_infer_batcher_update(self);
   g_mutex_unlock(&self->lock);
-  self->thread = g_thread_new("infer-batch", worker, self);
+  for (guint i = 0; i < self->n_workers; i++) {
+    GstInferWorker *worker = &self->workers[i];
+    worker->batcher = self;
+    worker->index = i;
+    if (!worker->run)
+      worker->run = gst_infer_run_new(i);
+    worker->thread = g_thread_new("infer-batch", work, worker);
+  }
+  self->sweeper = g_thread_new("infer-sweep", sweep, self);
+}
+
+static void
+stop_workers(GstInferBatcher *self)
+{
+  if (self->loader)
+    gst_infer_loader_cancel(self->loader);
+  g_mutex_lock(&self->lock);
+  self->running = FALSE;
+  g_cond_broadcast(&self->wake);
+  g_cond_broadcast(&self->busy);
+  g_mutex_unlock(&self->lock);
+  g_clear_pointer(&self->sweeper, g_thread_join);
+  for (guint i = 0; i < self->n_workers; i++)
+    g_clear_pointer(&self->workers[i].thread, g_thread_join);
+  g_clear_pointer(&self->loader, gst_infer_loader_free);
+}
+
+static guint
+count_running(GstInferBatcher *self)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < self->clients->len; i++)
+    n += ((GstInferClient *)g_ptr_array_index(self->clients, i))->running;
+  return n;
+}
+
+static void
+begin_client(GstInferClient *client)
+{
+  GstInferBatcher *self = client->batcher;
+
+  client->running = TRUE;
+  client->pipeline_latency = GST_CLOCK_TIME_NONE;
+  client->reported = GST_CLOCK_TIME_NONE;
+  client->gone = (GstInferStats){0};
+  client->batches = 0;
+  client->last_run_time = client->total_run_time = 0;
+  memset(client->sizes, 0, (GST_INFER_MAX_BATCH + 1) * sizeof *client->sizes);
+  for (guint i = 0; i < self->pads->len; i++) {
+    GstInferPad *pad = g_ptr_array_index(self->pads, i);
+    if (pad->client == client)
+      pad->stats = (GstInferStats){0};
+  }
+}
+
+/* An element that comes while others wait for the model is told what they were told before. */
+static void
+join_loading(GstInferBatcher *self, GstInferClient *client)
+{
+  GstInferModelState state;
+
+  g_mutex_lock(&self->lock);
+  state = self->state;
+  g_mutex_unlock(&self->lock);
+  if (state == GST_INFER_MODEL_LOADING)
+    gst_infer_loader_post_start(client->element);
+  g_mutex_lock(&self->lock);
+  begin_client(client);
+  const gboolean over = state == GST_INFER_MODEL_LOADING && self->state != GST_INFER_MODEL_LOADING;
+  const gboolean failed = self->state == GST_INFER_MODEL_FAILED;
+  g_mutex_unlock(&self->lock);
+  if (over)
+    gst_infer_loader_post_end(client->element, !failed);
+  if (failed)
+    GST_ELEMENT_ERROR(client->element, RESOURCE, FAILED,
+                      ("the model that this element shares by model-instance-id failed"),
+                      ("the element that loaded it said why"));
 }
 
 void
-gst_infer_batcher_stop(GstInferBatcher *self)
+gst_infer_client_start(GstInferClient *client, const GstInferModelSettings *model, guint n_runs)
 {
+  GstInferBatcher *self = client->batcher;
+
+  g_mutex_lock(&self->control);
   g_mutex_lock(&self->lock);
-  self->running = FALSE;
-  g_cond_signal(&self->wake);
+  const gboolean first = count_running(self) == 0;
+  const gboolean ready = self->state == GST_INFER_MODEL_READY;
+  if (first)
+    begin_client(client);
   g_mutex_unlock(&self->lock);
-  g_clear_pointer(&self->thread, g_thread_join);
+  n_runs = n_runs ? n_runs : GST_INFER_DEFAULT_RUNS;
+  if (!first) {
+    join_loading(self, client);
+  } else {
+    start_workers(self, n_runs);
+    if (!ready || self->loaded.n_runs != n_runs ||
+        !gst_infer_model_settings_equal(&self->loaded, model)) {
+      gst_infer_model_settings_clear(&self->loaded);
+      gst_infer_model_settings_copy(&self->loaded, model);
+      self->loaded.n_runs = n_runs;
+      self->loader = gst_infer_loader_new(self, &self->loaded);
+    }
+  }
+  g_mutex_unlock(&self->control);
 }
 
-GstStructure *
-gst_infer_batcher_get_stats(GstInferBatcher *self)
+void
+gst_infer_client_stop(GstInferClient *client)
 {
-  GstStructure *structure;
+  GstInferBatcher *self = client->batcher;
+  gboolean last;
 
+  g_mutex_lock(&self->control);
   g_mutex_lock(&self->lock);
-  const GstInferStats *s = &self->stats;
-  structure = gst_structure_new(
-      "application/x-infer-stats", "frames", G_TYPE_UINT64, s->frames, "inferred", G_TYPE_UINT64,
-      s->inferred, "skipped", G_TYPE_UINT64, s->passed[GST_INFER_PASS_INTERVAL], "not-ready",
-      G_TYPE_UINT64, s->passed[GST_INFER_PASS_NOT_READY], "late", G_TYPE_UINT64,
-      s->passed[GST_INFER_PASS_LATE], "unusable", G_TYPE_UINT64, s->passed[GST_INFER_PASS_UNUSABLE],
-      "objects", G_TYPE_UINT64, s->objects, "batches", G_TYPE_UINT64, s->batches, "largest-batch",
-      G_TYPE_UINT, s->largest_batch, "average-batch", G_TYPE_DOUBLE,
-      s->batches ? (gdouble)s->inferred / (gdouble)s->batches : 0.0, "last-run-time", G_TYPE_UINT64,
-      s->last_run_time, "average-run-time", G_TYPE_UINT64,
-      s->batches ? s->total_run_time / s->batches : 0, "streams", G_TYPE_UINT, self->pads->len,
-      "live", G_TYPE_BOOLEAN, self->live, NULL);
+  last = client->running && count_running(self) == 1;
   g_mutex_unlock(&self->lock);
-  return structure;
+  if (last)
+    stop_workers(self);
+  g_mutex_lock(&self->lock);
+  client->running = FALSE;
+  while (client->in_flight > 0)
+    g_cond_wait(&self->idle, &self->lock);
+  gst_infer_batcher_update(self);
+  g_mutex_unlock(&self->lock);
+  g_mutex_unlock(&self->control);
 }

@@ -2,24 +2,24 @@
 #pragma once
 
 #include "gstinfermodel.h"
+#include "gstinferstats.h"
 
 G_BEGIN_DECLS
 
 typedef struct _GstInferPad GstInferPad;
 typedef struct _GstInferRun GstInferRun;
+typedef struct _GstInferClient GstInferClient;
+typedef struct _GstInferBatcher GstInferBatcher;
+typedef struct _GstInferLoader GstInferLoader;
 
 /** A pad that was silent for so long is not waited for; microseconds. */
 #define GST_INFER_SILENCE (40 * G_TIME_SPAN_MILLISECOND)
-
-/** GstInferPass: why a frame passes without being inferred on. */
-typedef enum {
-  GST_INFER_PASS_NONE,      /* it is inferred on */
-  GST_INFER_PASS_INTERVAL,  /* inference-interval leaves it out */
-  GST_INFER_PASS_NOT_READY, /* live, and the model is still being loaded */
-  GST_INFER_PASS_LATE,      /* live, and it would be too late at the sink */
-  GST_INFER_PASS_UNUSABLE,  /* it could not be mapped */
-  GST_INFER_N_PASS,
-} GstInferPass;
+/** What a live stream's latency allows for threads that come a little late. */
+#define GST_INFER_ALLOWANCE (5 * GST_MSECOND)
+/** The most batches that are in flight at once. */
+#define GST_INFER_MAX_RUNS 16
+/** Batches in flight unless the user says more: one is prepared while the other runs. */
+#define GST_INFER_DEFAULT_RUNS 2
 
 typedef enum {
   GST_INFER_MODEL_NONE,
@@ -28,88 +28,190 @@ typedef enum {
   GST_INFER_MODEL_FAILED,
 } GstInferModelState;
 
+/** GstInferLeaky: which frame is dropped when a pad's queue is full. Values of GstQueue's. */
+typedef enum {
+  GST_INFER_LEAKY_NO,
+  GST_INFER_LEAKY_UPSTREAM,   /* the new one */
+  GST_INFER_LEAKY_DOWNSTREAM, /* the oldest that waits */
+  GST_INFER_LEAKY_ELEMENT,    /* of pads: as the element says */
+} GstInferLeaky;
+
 /**
  * GstInferSettings:
  * @batch_size: frames in a batch, 0 for automatic
  * @batch_timeout: nanoseconds, below 0 for automatic
  * @interval: every how many frames of a pad is inferred on
  * @max_buffers: frames that each of a pad's two queues holds, 0 for automatic
+ * @max_frames: frames of one pad in a batch, 0 for any number
+ * @leaky: which frame goes when a queue is full
  * @score: score threshold, below 0 for the model's
  * @iou: IoU threshold, below 0 for the model's
+ * @motion: share of the picture that has to change, 0 for no gating
+ * @qos: late frames pass without inference
+ * @metadata: what is attached
+ * @attach_tensors: the outputs too
  */
 typedef struct {
   guint batch_size;
   gint64 batch_timeout;
   guint interval;
   guint max_buffers;
+  guint max_frames;
+  GstInferLeaky leaky;
   gdouble score;
   gdouble iou;
+  gdouble motion;
+  gboolean qos;
+  GstInferMetadata metadata;
+  gboolean attach_tensors;
 } GstInferSettings;
 
-typedef struct {
-  guint64 frames, inferred, objects, batches;
-  guint64 passed[GST_INFER_N_PASS];
-  guint largest_batch;
+/**
+ * GstInferClient:
+ * @element: the element; not owned, and used only while @running or by its own pads
+ * @batcher: where its pads are; changes between NULL and READY only
+ * @own: the batcher that no other element uses
+ *
+ * What a batcher knows of one of the elements that use it. Refcounted: pads keep it. Everything
+ * from @settings on is guarded by the lock of @batcher.
+ */
+struct _GstInferClient {
+  GstElement *element;
+  GstInferBatcher *batcher;
+  GstInferBatcher *own;
+  gchar *instance; /* key of the shared batcher; state changes alone use it */
+
+  GstInferSettings settings;
+  gboolean running;
+  gboolean live;
+  guint in_flight;               /* its frames in batches */
+  GstClockTime pipeline_latency; /* as configured by the pipeline; NONE when not known */
+  GstClockTime reported;         /* own latency as told to the pipeline; NONE before, only grows */
+  GstClockTime limit;            /* while a batch is gathered: running time of what is late */
+  guint64 batch;                 /* the last batch that had a frame of it */
+  guint64 batches;
+  guint64 *sizes;     /* batches by their size; GST_INFER_MAX_BATCH + 1 */
+  GstInferStats gone; /* of pads that were released */
   GstClockTime last_run_time, total_run_time;
-} GstInferStats;
+};
+
+#define GST_INFER_MAX_BATCH 1024
 
 /** Batches whose run times are remembered for the latency. */
 #define GST_INFER_N_TIMES 64
 
+/** GstInferWorker: one batch in flight. */
+typedef struct {
+  GstInferBatcher *batcher;
+  guint index;
+  GThread *thread;
+  GstInferRun *run;
+} GstInferWorker;
+
 /**
  * GstInferBatcher:
  *
- * The queues' lock, the streams, and the worker thread that gathers their frames into batches.
- * The worker moves items from the pads' in-queues to their out-queues and never pushes.
- * Refcounted: pads keep it alive. Everything from @pads on is guarded by @lock.
+ * The queues' lock, the streams, and the workers that gather their frames into batches. A worker
+ * takes frames out of the pads' in-queues, leaves places for them in the out-queues and fills them
+ * when the batch is done; it never pushes. @control orders state changes of the elements; @device
+ * is held while the device runs a batch. Everything from @pads on is guarded by @lock. Where locks
+ * are nested @control comes before @device before @lock before the object locks.
  */
-typedef struct {
-  GstElement *element; /* not owned; outlives the worker and the pads' tasks */
-  GMutex lock;
-  GCond wake; /* the worker's */
+struct _GstInferBatcher {
+  GMutex control, device, lock;
+  GCond wake; /* the workers' */
+  GCond idle; /* a batch is done */
 
-  GPtrArray *pads; /* of GstInferPad, with a reference */
-  GThread *thread;
+  GPtrArray *pads;    /* of GstInferPad, with a reference */
+  GPtrArray *clients; /* of GstInferClient, with a reference */
+  GstInferWorker workers[GST_INFER_MAX_RUNS];
+  guint n_workers;
+  GstInferLoader *loader;        /* guarded by @control */
+  GstInferModelSettings loaded;  /* what the model is of; guarded by @control */
+  GstInferModelSettings claimed; /* what the first element that shares it asked for; same */
+  guint users;                   /* elements that share it; same */
+
   gboolean running;
   GstInferModelState state;
   GstInferModel *model;
-  GstInferSettings settings;
-  GstInferStats stats;
   gboolean live;
-  guint capacity;                /* frames in each queue of a pad */
-  GstClockTime pipeline_latency; /* as configured by the pipeline; NONE when not known */
-  GstClockTime reported;         /* own latency as told to the pipeline; NONE before, only grows */
-  GstClockTime run_time;         /* what the reported latency allows for a run; only grows */
+  guint capacity;        /* frames in each queue of a pad */
+  guint in_flight;       /* batches */
+  GstClockTime run_time; /* what the reported latency allows for a run; only grows */
+  GstClockTime typical;  /* run time of late, smoothed */
   GstClockTime times[GST_INFER_N_TIMES];
-  guint64 served; /* batches so far, the clock of fairness */
-  GstInferRun *run;
-} GstInferBatcher;
+  guint64 n_times;
+  GCond busy;       /* every worker has a batch */
+  GThread *sweeper; /* lets late frames pass meanwhile */
+  guint64 served;   /* batches so far, the clock of fairness */
+};
 
-GstInferBatcher *gst_infer_batcher_new(GstElement *element);
+GstInferBatcher *gst_infer_batcher_new(void);
 GstInferBatcher *gst_infer_batcher_ref(GstInferBatcher *batcher);
 void gst_infer_batcher_unref(GstInferBatcher *batcher);
+/** gst_infer_batcher_shared: Returns: (transfer none): the one of @key; it lives for good. */
+GstInferBatcher *gst_infer_batcher_shared(const gchar *key);
 
-void gst_infer_batcher_add_pad(GstInferBatcher *batcher, GstInferPad *pad);
-void gst_infer_batcher_remove_pad(GstInferBatcher *batcher, GstInferPad *pad);
+GstInferClient *gst_infer_client_new(GstElement *element);
+GstInferClient *gst_infer_client_ref(GstInferClient *client);
+void gst_infer_client_unref(GstInferClient *client);
+/** gst_infer_client_retire: takes the element's reference; the element is gone. */
+void gst_infer_client_retire(GstInferClient *client);
+/** gst_infer_client_lock: Returns: the batcher of @client, its lock taken. */
+GstInferBatcher *gst_infer_client_lock(GstInferClient *client);
+/** gst_infer_client_move: takes the client and its inactive pads over to @batcher. */
+void gst_infer_client_move(GstInferClient *client, GstInferBatcher *batcher);
+void gst_infer_client_add_pad(GstInferClient *client, GstInferPad *pad);
+void gst_infer_client_remove_pad(GstInferClient *client, GstInferPad *pad);
+void gst_infer_client_set_settings(GstInferClient *client, const GstInferSettings *settings);
+GstStructure *gst_infer_client_get_stats(GstInferClient *client);
 
-/** gst_infer_batcher_start: starts the worker; it forwards events before there is a model. */
-void gst_infer_batcher_start(GstInferBatcher *batcher);
-/** gst_infer_batcher_flush: wakes and empties every pad, for good until it is activated again. */
-void gst_infer_batcher_flush(GstInferBatcher *batcher);
-/** gst_infer_batcher_stop: joins the worker. */
-void gst_infer_batcher_stop(GstInferBatcher *batcher);
+/**
+ * gst_infer_client_start:
+ * @client: a client
+ * @model: what it infers with
+ * @n_runs: batches in flight, 0 for automatic; the first client decides
+ *
+ * Begins to work for @client; the first client starts workers, and the loading of the model where
+ * it is not there. Returns at once.
+ */
+void gst_infer_client_start(GstInferClient *client, const GstInferModelSettings *model,
+                            guint n_runs);
+/** gst_infer_client_flush: wakes and empties its pads until they are activated again. */
+void gst_infer_client_flush(GstInferClient *client);
+/** gst_infer_client_stop: waits for its frames; with the last client the workers and loading end.
+ */
+void gst_infer_client_stop(GstInferClient *client);
 
 /** gst_infer_batcher_set_model: @model is taken over; %NULL but for %GST_INFER_MODEL_READY. */
 void gst_infer_batcher_set_model(GstInferBatcher *batcher, GstInferModelState state,
                                  GstInferModel *model);
-void gst_infer_batcher_set_settings(GstInferBatcher *batcher, const GstInferSettings *settings);
-GstStructure *gst_infer_batcher_get_stats(GstInferBatcher *batcher);
-/** gst_infer_batcher_get_latency: Returns: what batching and running adds to a live stream. */
-GstClockTime gst_infer_batcher_get_latency(GstInferBatcher *batcher);
+/** gst_infer_batcher_dup_elements: Returns: (transfer full): the elements that run now. */
+GPtrArray *gst_infer_batcher_dup_elements(GstInferBatcher *batcher);
 
 /* With the lock held. */
 /** gst_infer_batcher_update: to be called after pads, settings, model or liveness changed. */
 void gst_infer_batcher_update(GstInferBatcher *batcher);
+/** gst_infer_client_get_latency: Returns: what batching and running adds to a live stream; it is
+ *  remembered as what the pipeline knows. */
+GstClockTime gst_infer_client_get_latency(GstInferClient *client);
+/** gst_infer_client_latency_grew: whether the pipeline has to be told; it counts as told then. */
+gboolean gst_infer_client_latency_grew(GstInferClient *client);
+void gst_infer_batcher_note_run_time(GstInferBatcher *batcher, GstClockTime took);
+
+/* Which frames make a batch (gstinferschedule.c); with the lock held. */
 guint gst_infer_batcher_target(GstInferBatcher *batcher);
+/** gst_infer_batcher_timeout: Returns: microseconds that a first frame waits at most when live. */
+gint64 gst_infer_batcher_timeout(GstInferBatcher *batcher);
+/** gst_infer_batcher_move_through: moves what is not inferred on to the out-queue. */
+void gst_infer_batcher_move_through(GstInferBatcher *batcher, GstInferPad *pad);
+/** gst_infer_batcher_expire: lets frames pass that are too late by now. */
+void gst_infer_batcher_expire(GstInferBatcher *batcher);
+/** gst_infer_batcher_closes: Returns: (nullable): why a batch is to be closed now; if %NULL, @wake
+ *  is lowered to when to look again. */
+const gchar *gst_infer_batcher_closes(GstInferBatcher *batcher, guint target, gint64 now,
+                                      gint64 *wake);
+/** gst_infer_batcher_collect: fills @run with the frames of the next batch. */
+void gst_infer_batcher_collect(GstInferBatcher *batcher, GstInferRun *run, guint target);
 
 G_END_DECLS

@@ -50,8 +50,9 @@ gst_infer_cache_path(const GstInferModelSettings *settings, guint max_batch,
   g_autofree gchar *info = infer_model_info_find(settings->model_file);
   g_autofree gchar *folder = g_build_filename(g_get_user_cache_dir(), "gst-infer", "plans", NULL);
   g_autofree gchar *how =
-      g_strdup_printf("%s|%s|%u|%u|%d%d", PACKAGE_VERSION, settings->device, settings->threads,
-                      max_batch, info != NULL, settings->model_info_file != NULL);
+      g_strdup_printf("%s|%s|%u|%u|%d%d|%s", PACKAGE_VERSION, settings->device, settings->threads,
+                      max_batch, info != NULL, settings->model_info_file != NULL,
+                      settings->decoder ? settings->decoder : "auto");
 
   g_checksum_update(checksum, (const guchar *)how, -1);
   hash_library(checksum, (gconstpointer)infer_network_new);

@@ -72,9 +72,40 @@ check_model_file(const GstInferModelSettings *settings, GError **error)
   }
 }
 
+static gboolean
+check_decoder(const GstInferModelSettings *settings, InferDecoder *decoder, GError **error)
+{
+  *decoder = INFER_DECODER_NONE;
+  if (!settings->decoder || infer_decoder_from_name(settings->decoder, decoder))
+    return TRUE;
+  g_set_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+              "decoder=%s is not known; allowed are auto, detections, classification, ssd, yolov5, "
+              "yolov8, yolov10, yolox, fastestdet and raw",
+              settings->decoder);
+  return FALSE;
+}
+
+/* Layers have to be there before a model or a plan with them is looked at. */
+static gboolean
+load_plugins(const GstInferModelSettings *settings, GError **error)
+{
+  g_auto(GStrv) paths = settings->plugins ? g_strsplit(settings->plugins, ",", -1) : NULL;
+
+  for (guint i = 0; paths && paths[i]; i++) {
+    const gchar *path = g_strstrip(paths[i]);
+    if (*path && !infer_plugin_load(path, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 gboolean
 gst_infer_model_check(const GstInferModelSettings *settings, GError **error)
 {
+  InferDecoder decoder;
+
+  if (!load_plugins(settings, error) || !check_decoder(settings, &decoder, error))
+    return FALSE;
   if (!settings->model_file || !*settings->model_file) {
     g_set_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
                 "no model is given; set the property model-file to a plan or a model");
@@ -168,6 +199,20 @@ build_progress(const char *stage, double fraction, gpointer user_data)
     progress->func(text, progress->user_data);
 }
 
+/* What the property says goes before what the model says. */
+static gboolean
+append_decoder(InferNetwork *network, const GstInferModelSettings *settings, GError **error)
+{
+  InferModelInfo *info = infer_network_get_model_info(network);
+  InferDecoder decoder = INFER_DECODER_NONE;
+
+  if (!check_decoder(settings, &decoder, error))
+    return FALSE;
+  if (info && decoder != INFER_DECODER_NONE)
+    infer_model_info_set_decoder(info, decoder);
+  return infer_network_append_decoder(network, error);
+}
+
 static InferEngine *
 build(const GstInferModelSettings *settings, guint batch, Progress *progress,
       GCancellable *cancellable, GError **error)
@@ -191,6 +236,8 @@ build(const GstInferModelSettings *settings, guint batch, Progress *progress,
     if (!infer_model_info_load_over(info, settings->model_info_file, error))
       return NULL;
   }
+  if (!append_decoder(network, settings, error))
+    return NULL;
   infer_builder_set_device(builder, settings->device);
   infer_builder_set_threads(builder, settings->threads);
   infer_builder_set_max_batch(builder, batch);

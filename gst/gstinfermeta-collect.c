@@ -137,8 +137,85 @@ fill_result(GstInferResult *result, const GstInferResultData *data)
   result->stream = data->stream;
   result->frame = data->frame;
   result->model_name = data->model_name;
+  result->carried = data->carried;
   result->width = data->width;
   result->height = data->height;
+}
+
+static gboolean
+is_there(GArray *objects, const GstInferObject *wanted)
+{
+  for (guint i = 0; i < objects->len; i++) {
+    const GstInferObject *object = gst_infer_objects_at(objects, i);
+    if (gst_infer_object_roi_type(object) != gst_infer_object_roi_type(wanted))
+      continue;
+    if (object->id == wanted->id ||
+        (fabs(object->x - wanted->x) < 1 && fabs(object->y - wanted->y) < 1 &&
+         fabs(object->w - wanted->w) < 2 && fabs(object->h - wanted->h) < 2))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Whether an entry lies where a record does in a frame scaled so. */
+static gboolean
+lies_at(const GstInferObject *entry, const GstInferObject *record, gdouble sx, gdouble sy)
+{
+  return fabs(entry->x - record->x * sx) <= 1 + sx && fabs(entry->y - record->y * sy) <= 1 + sy &&
+         fabs(entry->w - record->w * sx) <= 1 + sx && fabs(entry->h - record->h * sy) <= 1 + sy;
+}
+
+/* What our record knows of an entry; FALSE for one that nobody took along to a new frame size. */
+static gboolean
+merge_record(GstInferObject *object, const GstInferObject *record, gdouble sx, gdouble sy)
+{
+  const GstInferObject entry = *object;
+  const gboolean there = lies_at(&entry, record, sx, sy);
+  const gboolean left_behind = !there && (sx != 1 || sy != 1) && lies_at(&entry, record, 1, 1);
+
+  *object = *record;
+  if (entry.has_object_id && !record->has_object_id) {
+    object->has_object_id = TRUE;
+    object->object_id = entry.object_id;
+  }
+  if (there) {
+    object->x = record->x * sx;
+    object->y = record->y * sy;
+    object->w = record->w * sx;
+    object->h = record->h * sy;
+    return TRUE;
+  }
+  object->x = entry.x;
+  object->y = entry.y;
+  object->w = entry.w;
+  object->h = entry.h;
+  /* Before 1.26 no entry is taken along. */
+  return !left_behind && (gst_infer_analytics_scales() || (sx == 1 && sy == 1));
+}
+
+/* Objects that lie in the analytics alone: of others, or ours where no region was wanted; with
+ * @regions, where others of ours have regions, somebody took this one's away. */
+static gboolean
+collect_analytics(GstBuffer *buffer, const GstInferResultData *data, gdouble sx, gdouble sy,
+                  gboolean regions, GArray *objects)
+{
+  g_autoptr(GArray) found = gst_infer_objects_new(0);
+  gboolean any_record = FALSE;
+
+  gst_infer_analytics_collect(buffer, found);
+  for (guint i = 0; i < found->len; i++) {
+    GstInferObject object = *gst_infer_objects_at(found, i);
+    const gint index = data ? gst_infer_objects_find_id(data->objects, object.id) : -1;
+
+    if (is_there(objects, &object) || (index >= 0 && regions))
+      continue;
+    if (index >= 0 &&
+        !merge_record(&object, gst_infer_objects_at(data->objects, (guint)index), sx, sy))
+      continue;
+    any_record |= index >= 0;
+    gst_infer_objects_append_copy(objects, &object);
+  }
+  return any_record;
 }
 
 GArray *
@@ -164,6 +241,7 @@ gst_infer_meta_collect(GstBuffer *buffer, const GstVideoInfo *info, GstInferResu
     any_record |= record != NULL;
     g_array_append_val(objects, object);
   }
+  any_record |= collect_analytics(buffer, data, sx, sy, any_record, objects);
   if (data != NULL && !any_record && (info == NULL || (sized && sx == 1 && sy == 1)))
     for (guint i = 0; i < data->objects->len; i++)
       gst_infer_objects_append_copy(objects, gst_infer_objects_at(data->objects, i));

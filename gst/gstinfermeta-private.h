@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "gstinfermeta.h"
+#include "gstinferanalytics.h"
 
 G_BEGIN_DECLS
 
@@ -14,6 +14,7 @@ typedef struct {
   guint width, height;
   const gchar *stream;
   const gchar *model_name;
+  gboolean carried;
   guint64 frame;
   GArray *objects; /* of GstInferObject */
 } GstInferResultData;

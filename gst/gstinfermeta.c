@@ -96,6 +96,7 @@ meta_own_data(InferResultMeta *meta)
   meta->data->stream = old->stream;
   meta->data->model_name = old->model_name;
   meta->data->frame = old->frame;
+  meta->data->carried = old->carried;
   for (guint i = 0; i < old->objects->len; i++)
     gst_infer_objects_append_copy(meta->data->objects, gst_infer_objects_at(old->objects, i));
   data_unref(old);
@@ -391,39 +392,109 @@ rescale_data(GstInferResultData *data, guint width, guint height)
   data->height = height;
 }
 
+GType
+gst_infer_metadata_get_type(void)
+{
+  static const GEnumValue values[] = {
+      {GST_INFER_METADATA_AUTO, "Regions of interest, and analytics from GStreamer 1.24 on",
+       "auto"},
+      {GST_INFER_METADATA_ROI, "Regions of interest", "roi"},
+      {GST_INFER_METADATA_ANALYTICS, "Analytics (GStreamer 1.24 and newer)", "analytics"},
+      {GST_INFER_METADATA_BOTH, "Regions of interest and analytics", "both"},
+      {0, NULL, NULL}};
+  static gsize type = 0;
+
+  if (g_once_init_enter(&type)) {
+    GType found = g_type_from_name("GstInferMetadata");
+    g_once_init_leave(&type, found ? found : g_enum_register_static("GstInferMetadata", values));
+  }
+  return type;
+}
+
+static void
+describe(GstInferResultData *data, const GstInferAttachment *what, guint width, guint height)
+{
+  rescale_data(data, width, height);
+  if (what->stream != NULL)
+    data->stream = g_intern_string(what->stream);
+  if (what->model_name != NULL)
+    data->model_name = g_intern_string(what->model_name);
+  if (what->frame != GST_BUFFER_OFFSET_NONE)
+    data->frame = what->frame;
+  data->carried = what->carried;
+}
+
+/* Copies of the objects that lie in the frame. */
+static GstInferObject *
+check_objects(const GstInferObject *objects, guint n, guint width, guint height, gboolean *valid)
+{
+  GstInferObject *checked = g_new(GstInferObject, MAX(n, 1));
+
+  for (guint i = 0; i < n; i++) {
+    checked[i] = objects[i];
+    valid[i] = check_object(&checked[i], width, height);
+  }
+  return checked;
+}
+
+/* The entries' numbers are the ids, where none were given and no region has them yet. */
+static gboolean
+ids_are_free(GstBuffer *buffer, const GstInferResultData *data, const GstInferObject *objects,
+             const gboolean *valid, const gint *ids, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    if (objects[i].id >= 0 || (valid[i] && (ids[i] < 0 || id_in_use(buffer, data, ids[i]))))
+      return FALSE;
+  return TRUE;
+}
+
 gboolean
-gst_infer_meta_attach(GstBuffer *buffer, const GstVideoInfo *info, const gchar *stream,
-                      guint64 frame_number, const GstInferObject *objects, guint n,
-                      const gchar *model_name)
+gst_infer_meta_attach_full(GstBuffer *buffer, const GstVideoInfo *info,
+                           const GstInferAttachment *what, const GstInferObject *objects, guint n)
 {
   if (!gst_buffer_is_writable(buffer))
     return FALSE;
 
   const guint width = info ? (guint)GST_VIDEO_INFO_WIDTH(info) : 0;
   const guint height = info ? (guint)GST_VIDEO_INFO_HEIGHT(info) : 0;
-  InferResultMeta *before = find_result(buffer);
+  const gboolean analytics =
+      what->metadata != GST_INFER_METADATA_ROI && gst_infer_analytics_available();
+  const gboolean rois = what->metadata != GST_INFER_METADATA_ANALYTICS || !analytics;
+  const InferResultMeta *before = find_result(buffer);
+  const GstInferResultData *there = before ? before->data : NULL;
   g_autofree gint *ids = g_new(gint, MAX(n, 1));
+  g_autofree gboolean *valid = g_new(gboolean, MAX(n, 1));
+  g_autofree GstInferObject *checked = check_objects(objects, n, width, height, valid);
 
-  assign_ids(buffer, before ? before->data : NULL, objects, n, ids);
+  if (analytics)
+    gst_infer_analytics_add(buffer, checked, valid, n, ids);
+  if (!analytics || !ids_are_free(buffer, there, objects, valid, ids, n))
+    assign_ids(buffer, there, objects, n, ids);
   GstInferResultData *data = ensure_result(buffer, n);
-  rescale_data(data, width, height);
-  if (stream != NULL)
-    data->stream = g_intern_string(stream);
-  if (model_name != NULL)
-    data->model_name = g_intern_string(model_name);
-  if (frame_number != GST_BUFFER_OFFSET_NONE)
-    data->frame = frame_number;
+  describe(data, what, width, height);
 
   for (guint i = 0; i < n; i++) {
-    GstInferObject object = objects[i];
-    object.id = ids[i];
-    object.parent_id = assigned_parent(objects, n, ids, object.parent_id);
-    if (!check_object(&object, width, height))
+    GstInferObject *object = &checked[i];
+    if (!valid[i])
       continue;
-    add_roi(buffer, &object, width, height);
-    gst_infer_objects_append_copy(data->objects, &object);
+    object->id = ids[i];
+    object->parent_id = assigned_parent(objects, n, ids, objects[i].parent_id);
+    if (rois)
+      add_roi(buffer, object, width, height);
+    gst_infer_objects_append_copy(data->objects, object);
   }
   return TRUE;
+}
+
+gboolean
+gst_infer_meta_attach(GstBuffer *buffer, const GstVideoInfo *info, const gchar *stream,
+                      guint64 frame_number, const GstInferObject *objects, guint n,
+                      const gchar *model_name)
+{
+  const GstInferAttachment what = {
+      .stream = stream, .frame = frame_number, .model_name = model_name};
+
+  return gst_infer_meta_attach_full(buffer, info, &what, objects, n);
 }
 
 static GstVideoRegionOfInterestMeta *
@@ -475,6 +546,7 @@ gst_infer_meta_update(GstBuffer *buffer, const GstVideoInfo *info, const GstInfe
     } else if (roi != NULL) {
       gst_infer_objects_append_copy(data->objects, &object);
     }
+    gst_infer_analytics_update(buffer, &object);
   }
   return TRUE;
 }

@@ -45,11 +45,49 @@ typedef struct {
 } GstInferObject;
 
 /**
+ * GstInferMetadata:
+ * @GST_INFER_METADATA_AUTO: regions of interest, and analytics where this GStreamer has them
+ * @GST_INFER_METADATA_ROI: GstVideoRegionOfInterestMeta alone
+ * @GST_INFER_METADATA_ANALYTICS: GstAnalyticsRelationMeta alone (from GStreamer 1.24 on)
+ * @GST_INFER_METADATA_BOTH: both
+ *
+ * How objects are attached for others; our own record is always there.
+ */
+typedef enum {
+  GST_INFER_METADATA_AUTO,
+  GST_INFER_METADATA_ROI,
+  GST_INFER_METADATA_ANALYTICS,
+  GST_INFER_METADATA_BOTH,
+} GstInferMetadata;
+
+#define GST_TYPE_INFER_METADATA (gst_infer_metadata_get_type())
+GType gst_infer_metadata_get_type(void);
+
+/**
+ * GstInferAttachment:
+ * @stream: (nullable): name of the stream
+ * @frame: number of the frame in its stream, from 0
+ * @model_name: (nullable): name of the model
+ * @metadata: how objects are attached
+ * @carried: the objects were found in an earlier frame of the stream
+ *
+ * What is attached beside the objects.
+ */
+typedef struct {
+  const gchar *stream;
+  guint64 frame;
+  const gchar *model_name;
+  GstInferMetadata metadata;
+  gboolean carried;
+} GstInferAttachment;
+
+/**
  * GstInferResult:
  * @inferred: an InferResultMeta was on the buffer, so that "no objects" means that none was found
  * @stream: (nullable): name of the stream
  * @frame: number of the frame in its stream, from 0; %GST_BUFFER_OFFSET_NONE when not known
  * @model_name: (nullable): name of the model
+ * @carried: the objects were found in an earlier frame, which this one does not differ from
  * @width: width in pixels of the frame the result was attached to; 0 when not known
  * @height: height in pixels, same
  *
@@ -60,6 +98,7 @@ typedef struct {
   const gchar *stream;
   guint64 frame;
   const gchar *model_name;
+  gboolean carried;
   guint width, height;
 } GstInferResult;
 
@@ -81,6 +120,22 @@ typedef struct {
 gboolean gst_infer_meta_attach(GstBuffer *buffer, const GstVideoInfo *info, const gchar *stream,
                                guint64 frame_number, const GstInferObject *objects, guint n,
                                const gchar *model_name);
+
+/**
+ * gst_infer_meta_attach_full:
+ * @buffer: a writable buffer
+ * @info: (nullable): the frame's video info
+ * @what: what is attached beside the objects, and how
+ * @objects: (array length=n) (nullable): objects
+ * @n: their number
+ *
+ * gst_infer_meta_attach() with all there is to say.
+ *
+ * Returns: %FALSE when the buffer is not writable.
+ */
+gboolean gst_infer_meta_attach_full(GstBuffer *buffer, const GstVideoInfo *info,
+                                    const GstInferAttachment *what, const GstInferObject *objects,
+                                    guint n);
 
 /**
  * gst_infer_meta_collect:

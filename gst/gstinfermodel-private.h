@@ -14,35 +14,53 @@ typedef enum {
   GST_INFER_OUTPUT_SCORES,
   GST_INFER_OUTPUT_CLASSES,
   GST_INFER_OUTPUT_COUNT,
-  GST_INFER_N_OUTPUTS,
 } GstInferOutput;
+
+/** The outputs of a classifier. */
+typedef enum { GST_INFER_OUTPUT_TOP_SCORES, GST_INFER_OUTPUT_TOP_CLASSES } GstInferTopOutput;
+
+/** The most outputs that are read. */
+#define GST_INFER_MAX_OUTPUTS 16
+
+/**
+ * GstInferContext:
+ * @score_set: what the scalar input was set to last
+ * @iou_set: same
+ * @views: the outputs of the last run
+ *
+ * One batch in flight.
+ */
+typedef struct {
+  InferContext *context;
+  gdouble score_set, iou_set;
+  InferArray views[GST_INFER_MAX_OUTPUTS];
+} GstInferContext;
 
 /**
  * GstInferModel:
- * @outputs: names of the four outputs, of @info
+ * @contexts: (array length=n_contexts): one for each batch in flight
+ * @outputs: (array length=n_outputs): names of the outputs in the order of @decoder
  * @labels: (array length=n_labels): labels
  * @width: pixels of the image input
  * @height: same
  * @score: score threshold of the model
  * @score_default: default of the scalar input, NaN where there is none
  * @iou_default: same
- * @score_set: what the scalar input was set to last
- * @iou_set: same
- * @views: the outputs of the last run
  */
 struct _GstInferModel {
   InferEngine *engine;
-  InferContext *context;
+  GstInferContext *contexts;
+  guint n_contexts;
   InferModelInfo *info;
   gchar *name;
-  const gchar *outputs[GST_INFER_N_OUTPUTS];
+  const gchar *outputs[GST_INFER_MAX_OUTPUTS];
+  guint n_outputs;
+  InferDecoder decoder;
   GQuark *labels;
   guint n_labels;
   guint width, height;
   gdouble score;
   gdouble score_default, iou_default;
-  gdouble score_set, iou_set;
-  InferArray views[GST_INFER_N_OUTPUTS];
 };
 
 /**

@@ -14,6 +14,8 @@ gst_infer_model_settings_clear(GstInferModelSettings *settings)
   g_clear_pointer(&settings->model_info_file, g_free);
   g_clear_pointer(&settings->label_file, g_free);
   g_clear_pointer(&settings->device, g_free);
+  g_clear_pointer(&settings->decoder, g_free);
+  g_clear_pointer(&settings->plugins, g_free);
 }
 
 void
@@ -24,6 +26,18 @@ gst_infer_model_settings_copy(GstInferModelSettings *dst, const GstInferModelSet
   dst->model_info_file = g_strdup(src->model_info_file);
   dst->label_file = g_strdup(src->label_file);
   dst->device = g_strdup(src->device);
+  dst->decoder = g_strdup(src->decoder);
+  dst->plugins = g_strdup(src->plugins);
+}
+
+gboolean
+gst_infer_model_settings_equal(const GstInferModelSettings *a, const GstInferModelSettings *b)
+{
+  return g_strcmp0(a->model_file, b->model_file) == 0 &&
+         g_strcmp0(a->model_info_file, b->model_info_file) == 0 &&
+         g_strcmp0(a->label_file, b->label_file) == 0 && g_strcmp0(a->device, b->device) == 0 &&
+         g_strcmp0(a->decoder, b->decoder) == 0 && a->batch_size == b->batch_size &&
+         a->threads == b->threads;
 }
 
 static gboolean settings_error(const GstInferModelSettings *settings, GError **error,
@@ -77,39 +91,71 @@ find_image(GstInferModel *self, const GstInferModelSettings *settings, GError **
 }
 
 static gboolean
-find_outputs(GstInferModel *self, const GstInferModelSettings *settings, GError **error)
+add_output(GstInferModel *self, const GstInferModelSettings *settings, const gchar *name, gint rank,
+           GError **error)
 {
-  static const gint ranks[GST_INFER_N_OUTPUTS] = {3, 2, 2, 1};
-  const InferDetectionOutputs *names = infer_model_info_get_detections(self->info);
+  const InferBinding *binding = name ? infer_engine_find_binding(self->engine, name) : NULL;
+  g_autofree gchar *dims = NULL;
 
-  if (infer_model_info_get_decoder(self->info) != INFER_DECODER_DETECTIONS || !names)
+  if (!binding || binding->is_input)
     return settings_error(settings, error,
-                          "it is not known how the outputs become objects; say decoder=detections "
-                          "and the outputs' roles in a .modelinfo file (model-info-file)");
-  self->outputs[GST_INFER_OUTPUT_BOXES] = names->boxes;
-  self->outputs[GST_INFER_OUTPUT_SCORES] = names->scores;
-  self->outputs[GST_INFER_OUTPUT_CLASSES] = names->classes;
-  self->outputs[GST_INFER_OUTPUT_COUNT] = names->count;
-  for (guint i = 0; i < GST_INFER_N_OUTPUTS; i++) {
-    const gchar *name = self->outputs[i];
-    const InferBinding *binding = name ? infer_engine_find_binding(self->engine, name) : NULL;
-    g_autofree gchar *dims = NULL;
+                          "the model information names the output %s, which the model has not",
+                          name ? name : "(none)");
+  if ((rank > 0 && binding->dims.n != rank) ||
+      !(infer_type_is_float(binding->type) || infer_type_is_integer(binding->type))) {
+    dims = infer_dims_to_string(&binding->dims);
+    return settings_error(settings, error,
+                          "the output %s is %s of %s; %d dimensions of numbers "
+                          "are needed",
+                          name, dims, infer_type_name(binding->type), rank);
+  }
+  self->outputs[self->n_outputs++] = binding->name;
+  return TRUE;
+}
 
-    if (!binding || binding->is_input)
-      return settings_error(settings, error,
-                            "the model information names the output %s, which the model has not",
-                            name ? name : "(none)");
-    if (i == GST_INFER_OUTPUT_COUNT && binding->dims.n == 2)
-      continue;
-    if (binding->dims.n != ranks[i] ||
-        !(infer_type_is_float(binding->type) || infer_type_is_integer(binding->type))) {
-      dims = infer_dims_to_string(&binding->dims);
-      return settings_error(settings, error,
-                            "the output %s is %s of %s; a detector's has %d dimensions of numbers",
-                            name, dims, infer_type_name(binding->type), ranks[i]);
-    }
+/* Whatever the outputs are, they are attached as they are. */
+static gboolean
+add_raw_outputs(GstInferModel *self)
+{
+  for (guint i = 0; i < infer_engine_get_n_bindings(self->engine); i++) {
+    const InferBinding *binding = infer_engine_get_binding(self->engine, i);
+    if (!binding->is_input && self->n_outputs < GST_INFER_MAX_OUTPUTS &&
+        infer_type_size(binding->type, 1) > 0)
+      self->outputs[self->n_outputs++] = binding->name;
   }
   return TRUE;
+}
+
+static gboolean
+find_outputs(GstInferModel *self, const GstInferModelSettings *settings, GError **error)
+{
+  const InferDetectionOutputs *names = infer_model_info_get_detections(self->info);
+  const InferBinding *count;
+
+  self->decoder = infer_model_info_get_decoder(self->info);
+  switch (self->decoder) {
+  case INFER_DECODER_DETECTIONS:
+    count = names->count ? infer_engine_find_binding(self->engine, names->count) : NULL;
+    return add_output(self, settings, names->boxes, 3, error) &&
+           add_output(self, settings, names->scores, 2, error) &&
+           add_output(self, settings, names->classes, 2, error) &&
+           add_output(self, settings, names->count, count && count->dims.n == 2 ? 2 : 1, error);
+  case INFER_DECODER_CLASSIFICATION:
+    return add_output(self, settings, names->scores, 2, error) &&
+           add_output(self, settings, names->classes, 2, error);
+  case INFER_DECODER_RAW:
+    return add_raw_outputs(self);
+  case INFER_DECODER_NONE:
+    return settings_error(settings, error,
+                          "it is not known how the outputs become objects; say which decoder they "
+                          "need by the property decoder or in a .modelinfo file "
+                          "(model-info-file), or decoder=raw to attach them as they are");
+  default:
+    return settings_error(settings, error,
+                          "the plan was built without decoder=%s, which its model information "
+                          "asks for; build it from the model again",
+                          infer_decoder_get_name(self->decoder));
+  }
 }
 
 static gboolean
@@ -156,29 +202,42 @@ scalar_default(InferContext *context, const gchar *name)
 }
 
 static gboolean
-open_context(GstInferModel *self, const GstInferModelSettings *settings, GCancellable *cancellable,
-             GError **error)
+open_context(GstInferModel *self, GstInferContext *context, const GstInferModelSettings *settings,
+             GCancellable *cancellable, GError **error)
 {
   const guint max = infer_engine_get_max_batch(self->engine);
   guint wanted = settings->batch_size ? settings->batch_size : MAX(settings->n_streams, 8);
 
-  self->context = infer_context_new(self->engine, error);
-  if (!self->context)
+  context->context = infer_context_new(self->engine, error);
+  if (!context->context)
     return FALSE;
   wanted = MIN(wanted, max);
   for (guint batch = 1;; batch = MIN(2 * batch, wanted)) {
     if (g_cancellable_set_error_if_cancelled(cancellable, error) ||
-        !infer_context_prepare(self->context, batch, error))
+        !infer_context_prepare(context->context, batch, error))
       return FALSE;
     if (batch >= wanted)
       break;
   }
-  if (!infer_context_set_batch(self->context, 1, error))
+  if (!infer_context_set_batch(context->context, 1, error))
     return FALSE;
-  self->score_default = scalar_default(self->context, GST_INFER_SCORE_INPUT);
-  self->iou_default = scalar_default(self->context, GST_INFER_IOU_INPUT);
-  self->score_set = self->score_default;
-  self->iou_set = self->iou_default;
+  self->score_default = scalar_default(context->context, GST_INFER_SCORE_INPUT);
+  self->iou_default = scalar_default(context->context, GST_INFER_IOU_INPUT);
+  context->score_set = self->score_default;
+  context->iou_set = self->iou_default;
+  return TRUE;
+}
+
+static gboolean
+open_contexts(GstInferModel *self, const GstInferModelSettings *settings, GCancellable *cancellable,
+              GError **error)
+{
+  self->n_contexts = MAX(settings->n_runs, 1);
+  self->contexts = g_new0(GstInferContext, self->n_contexts);
+  for (guint i = 0; i < self->n_contexts; i++) {
+    if (!open_context(self, &self->contexts[i], settings, cancellable, error))
+      return FALSE;
+  }
   self->score = infer_model_info_get_score_threshold(self->info);
   if (!(self->score >= 0))
     self->score = DEFAULT_SCORE;
@@ -201,7 +260,7 @@ gst_infer_model_load(const GstInferModelSettings *settings, GstInferProgressFunc
   if (ending && ending != self->name)
     *ending = '\0';
   if (!find_image(self, settings, error) || !find_outputs(self, settings, error) ||
-      !read_labels(self, settings, error) || !open_context(self, settings, cancellable, error))
+      !read_labels(self, settings, error) || !open_contexts(self, settings, cancellable, error))
     return NULL;
   return g_steal_pointer(&self);
 }
@@ -217,7 +276,9 @@ model_clear(gpointer data)
 {
   GstInferModel *self = data;
 
-  g_clear_object(&self->context);
+  for (guint i = 0; self->contexts && i < self->n_contexts; i++)
+    g_clear_object(&self->contexts[i].context);
+  g_free(self->contexts);
   g_clear_object(&self->engine);
   g_clear_object(&self->info);
   g_free(self->name);
@@ -263,13 +324,13 @@ gst_infer_model_to_structure(GstInferModel *self)
   GValue labels = G_VALUE_INIT, label = G_VALUE_INIT;
   GstStructure *structure;
 
-  structure =
-      gst_structure_new("application/x-infer-model-info", "name", G_TYPE_STRING, self->name,
-                        "device", G_TYPE_STRING, infer_engine_get_device(self->engine), "max-batch",
-                        G_TYPE_UINT, gst_infer_model_get_max_batch(self), "input", G_TYPE_STRING,
-                        infer_model_info_get_input(self->info), "width", G_TYPE_UINT, self->width,
-                        "height", G_TYPE_UINT, self->height, "decoder", G_TYPE_STRING, "detections",
-                        "score-threshold", G_TYPE_DOUBLE, self->score, NULL);
+  structure = gst_structure_new(
+      "application/x-infer-model-info", "name", G_TYPE_STRING, self->name, "device", G_TYPE_STRING,
+      infer_engine_get_device(self->engine), "max-batch", G_TYPE_UINT,
+      gst_infer_model_get_max_batch(self), "input", G_TYPE_STRING,
+      infer_model_info_get_input(self->info), "width", G_TYPE_UINT, self->width, "height",
+      G_TYPE_UINT, self->height, "decoder", G_TYPE_STRING, infer_decoder_get_name(self->decoder),
+      "score-threshold", G_TYPE_DOUBLE, self->score, NULL);
   if (pre && (guint)pre->color < G_N_ELEMENTS(colors) && (guint)pre->resize < G_N_ELEMENTS(resizes))
     gst_structure_set(structure, "color", G_TYPE_STRING, colors[pre->color], "resize",
                       G_TYPE_STRING, resizes[pre->resize], NULL);

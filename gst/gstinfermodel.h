@@ -15,7 +15,10 @@ G_BEGIN_DECLS
  * @device: "auto", "cpu", "cuda:N"
  * @batch_size: greatest batch wanted, 0 for automatic
  * @n_streams: streams that are there when loading begins
+ * @decoder: (nullable): how outputs become objects, in place of what the model says
+ * @plugins: (nullable): shared libraries with layers, with commas between
  * @threads: threads to run on, 0 for every processor
+ * @n_runs: batches that are in flight at once
  *
  * What a model is loaded from. Copied into the loader, so that properties may change meanwhile.
  */
@@ -24,19 +27,25 @@ typedef struct {
   gchar *model_info_file;
   gchar *label_file;
   gchar *device;
+  gchar *decoder;
+  gchar *plugins;
   guint batch_size;
   guint n_streams;
   guint threads;
+  guint n_runs;
 } GstInferModelSettings;
 
 void gst_infer_model_settings_copy(GstInferModelSettings *dst, const GstInferModelSettings *src);
+/** gst_infer_model_settings_equal: whether they load the same model on the same device. */
+gboolean gst_infer_model_settings_equal(const GstInferModelSettings *a,
+                                        const GstInferModelSettings *b);
 void gst_infer_model_settings_clear(GstInferModelSettings *settings);
 
 /**
  * GstInferModel:
  *
- * An engine with one context and what turns its outputs into objects. Refcounted; after loading
- * one thread at a time infers with it, everything else is constant.
+ * An engine with a context for each batch in flight, and what turns its outputs into objects.
+ * Refcounted; after loading one thread at a time uses a context, everything else is constant.
  */
 typedef struct _GstInferModel GstInferModel;
 
@@ -84,9 +93,13 @@ GstClockTime gst_infer_model_get_run_time(GstInferModel *model, guint batch);
 /** gst_infer_model_to_structure: Returns: (transfer full): the model's information. */
 GstStructure *gst_infer_model_to_structure(GstInferModel *model);
 
+/** gst_infer_model_effective_score: Returns: @score, or the model's where that is below 0. */
+gdouble gst_infer_model_effective_score(const GstInferModel *model, gdouble score);
+
 /**
- * gst_infer_model_infer:
+ * gst_infer_model_preprocess:
  * @model: a model
+ * @index: which context
  * @frames: (array length=n): frames that stay valid during the call
  * @n: 1 .. greatest batch
  * @placements: (array length=n): filled
@@ -94,15 +107,18 @@ GstStructure *gst_infer_model_to_structure(GstInferModel *model);
  * @iou: IoU threshold, below 0 for the model's
  * @error: return location
  *
- * Runs a batch and waits for it.
+ * Writes the frames into the image input and waits for it.
  */
-gboolean gst_infer_model_infer(GstInferModel *model, const InferFrame *frames, guint n,
-                               InferPlacement *placements, gdouble score, gdouble iou,
-                               GError **error);
+gboolean gst_infer_model_preprocess(GstInferModel *model, guint index, const InferFrame *frames,
+                                    guint n, InferPlacement *placements, gdouble score, gdouble iou,
+                                    GError **error);
+/** gst_infer_model_infer: runs what was pre-processed, and waits for it. */
+gboolean gst_infer_model_infer(GstInferModel *model, guint index, GError **error);
 
 /**
  * gst_infer_model_decode:
- * @model: a model that has just inferred
+ * @model: a model
+ * @index: the context that has just inferred
  * @row: row of the batch
  * @placement: where the frame lay
  * @width: pixels of the (cropped) frame
@@ -114,8 +130,12 @@ gboolean gst_infer_model_infer(GstInferModel *model, const InferFrame *frames, g
  *
  * Returns: %FALSE when the outputs hold a count or class that cannot be
  */
-gboolean gst_infer_model_decode(GstInferModel *model, guint row, const InferPlacement *placement,
-                                guint width, guint height, gdouble score, GArray *objects);
+gboolean gst_infer_model_decode(GstInferModel *model, guint index, guint row,
+                                const InferPlacement *placement, guint width, guint height,
+                                gdouble score, GArray *objects);
+/** gst_infer_model_attach_tensors: attaches one row of every output, from GStreamer 1.26 on. */
+void gst_infer_model_attach_tensors(GstInferModel *model, guint index, guint row,
+                                    GstBuffer *buffer);
 
 /** gst_infer_post_error: posts @error as an element error, with GStreamer's nearest code. */
 void gst_infer_post_error(GstElement *element, const GError *error);

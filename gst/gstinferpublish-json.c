@@ -213,6 +213,10 @@ gst_infer_json_append_frame(GString *text, const GstInferJsonFrame *frame)
     append_key(text, "tags");
     g_string_append(text, frame->tags);
   }
+  if (frame->carried) {
+    append_key(text, "carried");
+    g_string_append(text, "true");
+  }
   append_key(text, "objects");
   g_string_append_c(text, '[');
   for (guint i = 0; i < frame->objects->len; i++) {

@@ -12,6 +12,7 @@ G_BEGIN_DECLS
  * @stream: (nullable): name of the stream
  * @source: (nullable): where the stream comes from, as the user says
  * @tags: (nullable): a JSON value
+ * @carried: the objects were found in an earlier frame, which this one does not differ from
  * @width: width of the frame in pixels
  * @height: height in pixels
  * @objects: (element-type GstInferObject): what was found
@@ -24,6 +25,7 @@ typedef struct {
   const gchar *stream;
   const gchar *source;
   const gchar *tags;
+  gboolean carried;
   gint width, height;
   GArray *objects;
 } GstInferJsonFrame;

@@ -226,6 +226,7 @@ fill_frame(GstInferPublish *self, GstBuffer *buffer, const GstInferResult *resul
   frame->stream = self->line_stream ?: result->stream ?: self->stream_id;
   frame->source = self->line_source;
   frame->tags = self->line_tags;
+  frame->carried = result->carried;
   frame->width = GST_VIDEO_INFO_WIDTH(&self->info);
   frame->height = GST_VIDEO_INFO_HEIGHT(&self->info);
 }

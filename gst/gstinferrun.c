@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstinferrun.h"
+#include "gstinfermeta-private.h"
 
 GST_DEBUG_CATEGORY_EXTERN(gst_infer_debug);
 #define GST_CAT_DEFAULT gst_infer_debug
@@ -14,13 +15,14 @@ entry_clear(gpointer data)
 }
 
 GstInferRun *
-gst_infer_run_new(void)
+gst_infer_run_new(guint index)
 {
   GstInferRun *run = g_new0(GstInferRun, 1);
 
+  run->index = index;
   run->entries = g_array_new(FALSE, TRUE, sizeof(GstInferEntry));
   g_array_set_clear_func(run->entries, entry_clear);
-  run->objects = g_array_new(FALSE, TRUE, sizeof(GstInferObject));
+  run->objects = gst_infer_objects_new(16);
   return run;
 }
 
@@ -78,8 +80,8 @@ plane_extent(const GstVideoFrame *frame, guint plane, gsize *bytes, gsize *rows)
 
 /* A buffer's GstVideoMeta is not checked against its memory when it is mapped. Strides are negative
  * for pictures stored bottom up. */
-static gboolean
-planes_fit(const GstVideoFrame *frame)
+gboolean
+gst_infer_planes_fit(const GstVideoFrame *frame)
 {
   for (guint i = 0; i < GST_VIDEO_FRAME_N_PLANES(frame); i++) {
     const GstMapInfo *map = &frame->map[frame->meta ? i : 0];
@@ -137,7 +139,7 @@ map_frame(const GstInferItem *item, GstVideoFrame *frame, InferFrame *out)
   const gchar *reason = NULL;
   if (GST_VIDEO_FRAME_FORMAT(frame) != GST_VIDEO_INFO_FORMAT(&format->info))
     reason = "its video meta says another format than the caps";
-  else if (!planes_fit(frame))
+  else if (!gst_infer_planes_fit(frame))
     reason = "its video meta does not fit its memory";
   else if (!set_crop(out, buffer, &format->info))
     reason = "its crop or its caps reach beyond its picture";
@@ -149,7 +151,7 @@ map_frame(const GstInferItem *item, GstVideoFrame *frame, InferFrame *out)
 static void
 warn_once(GstInferPad *pad, const gchar *reason)
 {
-  GstElement *element = pad->batcher->element;
+  GstElement *element = pad->client->element;
 
   if (pad->warned)
     return;
@@ -197,8 +199,8 @@ copy_meta(GstBuffer *buffer, GstMeta **meta, gpointer user_data)
  * over one by one, because gst_buffer_copy_into() leaves out those that describe memory when it
  * does not copy any. The parent keeps a pool from taking the memory back.
  */
-static GstBuffer *
-make_writable(GstBuffer *buffer)
+GstBuffer *
+gst_infer_make_writable(GstBuffer *buffer)
 {
   GstBuffer *copy;
 
@@ -215,52 +217,112 @@ make_writable(GstBuffer *buffer)
   return copy;
 }
 
-static void
-attach(GstInferEntry *entry, const GArray *objects, const gchar *model_name)
+void
+gst_infer_item_attach(GstInferItem *item, GstInferPad *pad, const GArray *objects,
+                      const gchar *model_name, GstInferMetadata metadata, gboolean carried)
 {
-  GstInferItem *item = &entry->item;
-  g_autofree gchar *stream = gst_infer_pad_dup_stream_name(entry->pad);
-  GstBuffer *buffer = make_writable(GST_BUFFER_CAST(item->object));
+  g_autofree gchar *stream = gst_infer_pad_dup_stream_name(pad);
+  GstBuffer *buffer = gst_infer_make_writable(GST_BUFFER_CAST(item->object));
+  const GstInferAttachment what = {.stream = stream,
+                                   .frame = item->frame,
+                                   .model_name = model_name,
+                                   .metadata = metadata,
+                                   .carried = carried};
 
   item->object = GST_MINI_OBJECT_CAST(buffer);
-  gst_infer_meta_attach(buffer, &item->format->info, stream, item->frame,
-                        (const GstInferObject *)(gpointer)objects->data, objects->len, model_name);
+  gst_infer_meta_attach_full(buffer, &item->format->info, &what,
+                             (const GstInferObject *)(gpointer)objects->data, objects->len);
+}
+
+static GArray *
+copy_objects(const GArray *objects)
+{
+  GArray *copy = gst_infer_objects_new(objects->len);
+
+  for (guint i = 0; i < objects->len; i++)
+    gst_infer_objects_append_copy(copy, &g_array_index(objects, GstInferObject, i));
+  return copy;
+}
+
+static void
+attach_row(GstInferRun *run, GstInferModel *model, guint row)
+{
+  GstInferEntry *entry = &g_array_index(run->entries, GstInferEntry, run->rows[row]);
+  const InferFrame *frame = &run->frames[row];
+
+  if (!gst_infer_model_decode(model, run->index, row, &run->placements[row], frame->crop_width,
+                              frame->crop_height, entry->score, run->objects))
+    warn_once(entry->pad, "the model's outputs hold numbers that cannot be");
+  entry->n_objects = run->objects->len;
+  entry->item.model_name = gst_infer_model_get_name(model);
+  gst_infer_item_attach(&entry->item, entry->pad, run->objects, entry->item.model_name,
+                        entry->item.metadata, FALSE);
+  if (entry->attach_tensors)
+    gst_infer_model_attach_tensors(model, run->index, row, GST_BUFFER_CAST(entry->item.object));
+  if (entry->keep)
+    entry->item.objects = copy_objects(run->objects);
+  GST_LOG_OBJECT(entry->pad,
+                 "batch %" G_GUINT64_FORMAT ", row %u: frame %" G_GUINT64_FORMAT ", %u objects",
+                 run->number, row, entry->item.frame, run->objects->len);
+}
+
+/* The least threshold of those that the frames want; the rest is told apart when decoding. */
+static gdouble
+least_score(const GstInferRun *run, GstInferModel *model)
+{
+  gdouble least = 1;
+
+  for (guint i = 0; i < run->n; i++) {
+    const GstInferEntry *entry = &g_array_index(run->entries, GstInferEntry, run->rows[i]);
+    least = MIN(least, gst_infer_model_effective_score(model, entry->score));
+  }
+  return least;
+}
+
+/* Nanoseconds since the last call, or since the batch was closed. */
+static GstClockTime
+lap(gint64 *last)
+{
+  const gint64 before = *last;
+
+  *last = g_get_monotonic_time();
+  return (GstClockTime)(*last - before) * GST_USECOND;
 }
 
 gboolean
-gst_infer_run_execute(GstInferRun *run, GstInferModel *model, gdouble score, gdouble iou,
-                      GstInferStats *stats, GError **error)
+gst_infer_run_execute(GstInferRun *run, GstInferModel *model, GMutex *device, GError **error)
 {
-  gboolean ok = TRUE;
-  GstClockTime took;
-  gint64 start;
-  guint n;
+  gint64 last = run->closed;
+  gboolean ok;
 
   reserve(run, run->entries->len);
-  n = map_entries(run);
-  if (n == 0)
+  run->n = map_entries(run);
+  if (run->n == 0)
     return TRUE;
 
-  start = g_get_monotonic_time();
-  ok = gst_infer_model_infer(model, run->frames, n, run->placements, score, iou, error);
-  took = (GstClockTime)(g_get_monotonic_time() - start) * GST_USECOND;
-  for (guint i = 0; i < n; i++)
+  ok = gst_infer_model_preprocess(model, run->index, run->frames, run->n, run->placements,
+                                  least_score(run, model), run->iou, error);
+  run->phases[GST_INFER_PHASE_PREPROCESS] = lap(&last);
+  for (guint i = 0; i < run->n; i++)
     gst_video_frame_unmap(&run->maps[i]);
   if (!ok)
     return FALSE;
-
-  for (guint i = 0; i < n; i++) {
-    GstInferEntry *entry = &g_array_index(run->entries, GstInferEntry, run->rows[i]);
-    if (!gst_infer_model_decode(model, i, &run->placements[i], run->frames[i].crop_width,
-                                run->frames[i].crop_height, score, run->objects))
-      warn_once(entry->pad, "the model's outputs hold numbers that cannot be");
-    attach(entry, run->objects, gst_infer_model_get_name(model));
-    stats->objects += run->objects->len;
-  }
-  stats->inferred += n;
-  stats->batches++;
-  stats->largest_batch = MAX(stats->largest_batch, n);
-  stats->last_run_time = took;
-  stats->total_run_time += took;
+  g_mutex_lock(device);
+  run->phases[GST_INFER_PHASE_WAIT] = lap(&last);
+  ok = gst_infer_model_infer(model, run->index, error);
+  g_mutex_unlock(device);
+  run->phases[GST_INFER_PHASE_INFERENCE] = lap(&last);
+  if (!ok)
+    return FALSE;
+  for (guint i = 0; i < run->n; i++)
+    attach_row(run, model, i);
+  run->phases[GST_INFER_PHASE_ATTACH] = lap(&last);
+  GST_DEBUG("batch %" G_GUINT64_FORMAT ": %u frames; pre-processing %" G_GUINT64_FORMAT
+            " us, wait %" G_GUINT64_FORMAT " us, inference %" G_GUINT64_FORMAT
+            " us, metadata %" G_GUINT64_FORMAT " us",
+            run->number, run->n, run->phases[GST_INFER_PHASE_PREPROCESS] / GST_USECOND,
+            run->phases[GST_INFER_PHASE_WAIT] / GST_USECOND,
+            run->phases[GST_INFER_PHASE_INFERENCE] / GST_USECOND,
+            run->phases[GST_INFER_PHASE_ATTACH] / GST_USECOND);
   return TRUE;
 }

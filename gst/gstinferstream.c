@@ -6,11 +6,10 @@ GST_DEBUG_CATEGORY_EXTERN(gst_infer_debug);
 
 /*
  * One stream: chain, events and queries of the sink pad fill the in-queue; the source pad's task
- * empties the out-queue. Locks: a pad's stream lock may be held when the batcher's lock is taken,
- * never the other way round; nothing is pushed, queried or posted under the batcher's lock.
+ * (gstinferout.c) empties the out-queue. Locks: a pad's stream lock may be held when the batcher's
+ * lock is taken, never the other way round; nothing is pushed, queried or posted under the
+ * batcher's lock.
  */
-
-static void src_loop(gpointer user_data);
 
 static GstInferPad *
 get_partner(GstPad *srcpad)
@@ -26,59 +25,120 @@ in_state(GstInferPad *self)
     return GST_FLOW_FLUSHING;
   if (self->flow != GST_FLOW_OK)
     return self->flow;
-  if (self->batcher->state == GST_INFER_MODEL_FAILED)
+  if (self->client->batcher->state == GST_INFER_MODEL_FAILED)
     return GST_FLOW_ERROR;
   return GST_FLOW_OK;
 }
 
+/* Numbers of a pad that are 0 are the element's. */
 static guint
 get_interval(GstInferPad *self)
 {
-  guint interval;
+  const gint interval = g_atomic_int_get(&self->interval);
 
-  GST_OBJECT_LOCK(self);
-  interval = self->interval;
-  GST_OBJECT_UNLOCK(self);
-  return interval ? interval : MAX(self->batcher->settings.interval, 1);
+  return interval > 0 ? (guint)interval : MAX(self->client->settings.interval, 1);
+}
+
+static GstInferLeaky
+get_leaky(GstInferPad *self)
+{
+  const gint leaky = g_atomic_int_get(&self->leaky);
+
+  return leaky == GST_INFER_LEAKY_ELEMENT ? self->client->settings.leaky : (GstInferLeaky)leaky;
 }
 
 static void
-enqueue_buffer(GstInferPad *self, GstBuffer *buffer)
+enqueue_buffer(GstInferPad *self, GstBuffer *buffer, gboolean still)
 {
   GstInferItem item = {.object = GST_MINI_OBJECT_CAST(buffer)};
 
   item.format = g_atomic_rc_box_acquire(self->format);
   item.frame = self->frame++;
   item.arrival = g_get_monotonic_time();
+  item.discont = self->discont;
+  item.metadata = self->client->settings.metadata;
+  self->discont = FALSE;
   item.running_time = GST_CLOCK_TIME_NONE;
   if (self->segment.format == GST_FORMAT_TIME && GST_BUFFER_PTS_IS_VALID(buffer))
     item.running_time =
         gst_segment_to_running_time(&self->segment, GST_FORMAT_TIME, GST_BUFFER_PTS(buffer));
   if (item.frame % get_interval(self) != 0)
     item.pass = GST_INFER_PASS_INTERVAL;
+  else if (still)
+    item.pass = GST_INFER_PASS_STILL;
   self->last_arrival = item.arrival;
   self->gap = FALSE;
-  self->batcher->stats.frames++;
+  self->stats.frames++;
   gst_infer_pad_push_in(self, &item);
+}
+
+/* Waits for room, or makes it; FALSE for a frame that is dropped. */
+static gboolean
+make_room(GstInferPad *self, GstInferBatcher *batcher, GstFlowReturn *ret)
+{
+  while ((*ret = in_state(self)) == GST_FLOW_OK && !self->eos &&
+         self->in_buffers >= gst_infer_pad_capacity(self)) {
+    switch (get_leaky(self)) {
+    case GST_INFER_LEAKY_UPSTREAM:
+      self->stats.frames++;
+      self->stats.dropped++;
+      self->frame++;
+      self->discont = TRUE;
+      return FALSE;
+    case GST_INFER_LEAKY_DOWNSTREAM:
+      gst_infer_pad_drop_oldest(self);
+      break;
+    default:
+      g_cond_wait(&self->in_cond, &batcher->lock);
+    }
+  }
+  if (*ret == GST_FLOW_OK && self->eos)
+    *ret = GST_FLOW_EOS;
+  if (*ret == GST_FLOW_OK && !self->format)
+    *ret = GST_FLOW_NOT_NEGOTIATED;
+  return *ret == GST_FLOW_OK;
+}
+
+/* Whether the frame shows what an earlier one did. Looked at before the queue, in upstream's thread
+ * and without the lock. */
+static gboolean
+is_still(GstInferPad *self, GstBuffer *buffer)
+{
+  GstInferBatcher *batcher = gst_infer_pad_lock(self);
+  const gint own = g_atomic_int_get(&self->motion);
+  const gdouble threshold = own < 0 ? self->client->settings.motion : own / 1e6;
+  const gboolean lost = self->reference_lost;
+  /* Frames between those that are inferred on are no reference. */
+  const gboolean counts = self->frame % get_interval(self) == 0;
+  GstInferFormat *format = NULL;
+  gboolean still = FALSE;
+
+  if (counts)
+    self->reference_lost = FALSE;
+  if (counts && threshold > 0 && self->format)
+    format = g_atomic_rc_box_acquire(self->format);
+  g_mutex_unlock(&batcher->lock);
+  if (lost || !(threshold > 0))
+    gst_infer_motion_reset(self->motion_state);
+  if (format) {
+    still = !gst_infer_motion_check(self->motion_state, buffer, &format->info, threshold);
+    g_atomic_rc_box_release(format);
+  }
+  return still;
 }
 
 static GstFlowReturn
 sink_chain(GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   GstInferPad *self = GST_INFER_PAD(pad);
-  GstInferBatcher *batcher = self->batcher;
+  const gboolean still = is_still(self, buffer);
+  GstInferBatcher *batcher = gst_infer_pad_lock(self);
   GstFlowReturn ret;
 
-  g_mutex_lock(&batcher->lock);
-  while ((ret = in_state(self)) == GST_FLOW_OK && !self->eos &&
-         self->in_buffers >= batcher->capacity)
-    g_cond_wait(&self->in_cond, &batcher->lock);
-  if (ret == GST_FLOW_OK && self->eos)
-    ret = GST_FLOW_EOS;
-  if (ret == GST_FLOW_OK && !self->format)
-    ret = GST_FLOW_NOT_NEGOTIATED;
-  if (ret == GST_FLOW_OK)
-    enqueue_buffer(self, g_steal_pointer(&buffer));
+  if (make_room(self, batcher, &ret))
+    enqueue_buffer(self, g_steal_pointer(&buffer), still);
+  else if (!still)
+    self->reference_lost = TRUE;
   g_mutex_unlock(&batcher->lock);
 
   if (ret == GST_FLOW_NOT_NEGOTIATED && !gst_pad_has_current_caps(pad))
@@ -92,14 +152,15 @@ static void
 query_live(GstInferPad *self)
 {
   g_autoptr(GstQuery) query = gst_query_new_latency();
+  GstInferBatcher *batcher;
   gboolean live = FALSE;
 
   if (gst_pad_peer_query(GST_PAD_CAST(self), query))
     gst_query_parse_latency(query, &live, NULL, NULL);
-  g_mutex_lock(&self->batcher->lock);
+  batcher = gst_infer_pad_lock(self);
   self->live = live;
-  gst_infer_batcher_update(self->batcher);
-  g_mutex_unlock(&self->batcher->lock);
+  gst_infer_batcher_update(batcher);
+  g_mutex_unlock(&batcher->lock);
 }
 
 static gboolean
@@ -108,6 +169,7 @@ handle_caps(GstInferPad *self, GstObject *parent, GstEvent *event)
   g_autoptr(GError) error = NULL;
   GstCaps *caps;
   GstInferFormat *format;
+  GstInferBatcher *batcher;
 
   gst_event_parse_caps(event, &caps);
   format = gst_infer_format_new(caps, &error);
@@ -116,11 +178,12 @@ handle_caps(GstInferPad *self, GstObject *parent, GstEvent *event)
                       (NULL));
     return FALSE;
   }
-  g_mutex_lock(&self->batcher->lock);
+  batcher = gst_infer_pad_lock(self);
   g_clear_pointer(&self->format, g_atomic_rc_box_release);
   self->format = format;
-  gst_infer_batcher_update(self->batcher);
-  g_mutex_unlock(&self->batcher->lock);
+  self->reference_lost = TRUE;
+  gst_infer_batcher_update(batcher);
+  g_mutex_unlock(&batcher->lock);
   return TRUE;
 }
 
@@ -129,7 +192,7 @@ static void
 resume(GstInferPad *self)
 {
   self->flow = GST_FLOW_OK;
-  gst_pad_start_task(self->srcpad, src_loop, self->srcpad, NULL);
+  gst_pad_start_task(self->srcpad, gst_infer_stream_loop, self->srcpad, NULL);
 }
 
 /* What a serialized event changes at once, before it waits in the queue. */
@@ -153,6 +216,7 @@ note_event(GstInferPad *self, GstEvent *event)
     break;
   case GST_EVENT_SEGMENT:
     gst_event_copy_segment(event, &self->segment);
+    self->earliest = GST_CLOCK_TIME_NONE;
     break;
   case GST_EVENT_EOS:
     self->eos = TRUE;
@@ -169,13 +233,13 @@ note_event(GstInferPad *self, GstEvent *event)
     resume(self);
 }
 
-/* Whether no stream at all has a peer: then the end of one has to say so. */
+/* Whether no stream of the element has a peer: then the end of one has to say so. */
 static gboolean
-nothing_linked(GstInferBatcher *batcher)
+nothing_linked(GstInferBatcher *batcher, GstInferClient *client)
 {
   for (guint i = 0; i < batcher->pads->len; i++) {
     GstInferPad *pad = g_ptr_array_index(batcher->pads, i);
-    if (pad->flow != GST_FLOW_NOT_LINKED)
+    if (pad->client == client && pad->flow != GST_FLOW_NOT_LINKED)
       return FALSE;
   }
   return TRUE;
@@ -184,12 +248,12 @@ nothing_linked(GstInferBatcher *batcher)
 static GstFlowReturn
 enqueue_event(GstInferPad *self, GstObject *parent, GstEvent *event)
 {
-  GstInferBatcher *batcher = self->batcher;
   const gboolean is_eos = GST_EVENT_TYPE(event) == GST_EVENT_EOS;
   gboolean unlinked = FALSE, failed;
+  GstInferBatcher *batcher;
   GstFlowReturn ret;
 
-  g_mutex_lock(&batcher->lock);
+  batcher = gst_infer_pad_lock(self);
   note_event(self, event);
   ret = in_state(self);
   if (ret == GST_FLOW_OK) {
@@ -197,7 +261,7 @@ enqueue_event(GstInferPad *self, GstObject *parent, GstEvent *event)
     gst_infer_pad_push_in(self, &item);
     event = NULL;
   } else if (ret == GST_FLOW_NOT_LINKED) {
-    unlinked = nothing_linked(batcher);
+    unlinked = nothing_linked(batcher, self->client);
   }
   failed = batcher->state == GST_INFER_MODEL_FAILED;
   g_mutex_unlock(&batcher->lock);
@@ -222,20 +286,20 @@ static GstFlowReturn
 sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
 {
   GstInferPad *self = GST_INFER_PAD(pad);
-  GstInferBatcher *batcher = self->batcher;
+  GstInferBatcher *batcher;
   GstFlowReturn ret;
 
   switch (GST_EVENT_TYPE(event)) {
   case GST_EVENT_FLUSH_START:
     gst_pad_push_event(self->srcpad, event);
-    g_mutex_lock(&batcher->lock);
+    batcher = gst_infer_pad_lock(self);
     gst_infer_pad_flush(self, GST_INFER_KEEP_EVENTS);
     g_mutex_unlock(&batcher->lock);
     gst_pad_pause_task(self->srcpad);
     return GST_FLOW_OK;
   case GST_EVENT_FLUSH_STOP:
     gst_pad_push_event(self->srcpad, event);
-    g_mutex_lock(&batcher->lock);
+    batcher = gst_infer_pad_lock(self);
     if (gst_pad_is_active(self->srcpad)) {
       gst_infer_pad_start(self);
       resume(self);
@@ -262,10 +326,9 @@ sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
 static gboolean
 enqueue_query(GstInferPad *self, GstQuery *query)
 {
-  GstInferBatcher *batcher = self->batcher;
+  GstInferBatcher *batcher = gst_infer_pad_lock(self);
   gboolean result = FALSE;
 
-  g_mutex_lock(&batcher->lock);
   if (in_state(self) == GST_FLOW_OK) {
     GstInferItem item = {.object = GST_MINI_OBJECT_CAST(query), .arrival = g_get_monotonic_time()};
     self->query = query;
@@ -287,130 +350,49 @@ sink_query(GstPad *pad, GstObject *parent, GstQuery *query)
   return gst_pad_query_default(pad, parent, query);
 }
 
-/* The frames that the queues hold come out of upstream's pool. */
+/* With the lock: frames that a live sink could not show any more need no inference. */
 static void
-raise_pools(GstInferPad *self, GstQuery *query)
+note_qos(GstInferPad *self, GstEvent *event)
 {
-  guint hold, size, min, max;
-  GstBufferPool *pool;
+  GstClockTimeDiff diff;
+  GstClockTime timestamp;
+  GstQOSType type;
 
-  g_mutex_lock(&self->batcher->lock);
-  hold = 2 * self->batcher->capacity + 1;
-  g_mutex_unlock(&self->batcher->lock);
-
-  for (guint i = 0; i < gst_query_get_n_allocation_pools(query); i++) {
-    gst_query_parse_nth_allocation_pool(query, i, &pool, &size, &min, &max);
-    min = min > G_MAXINT - hold ? G_MAXINT : min + hold;
-    if (max != 0 && max < min)
-      max = min;
-    gst_query_set_nth_allocation_pool(query, i, pool, size, min, max);
-    gst_clear_object(&pool);
-  }
-  if (gst_query_get_n_allocation_pools(query) == 0) {
-    GstCaps *caps = NULL;
-    GstVideoInfo info;
-    gst_query_parse_allocation(query, &caps, NULL);
-    if (caps && gst_video_info_from_caps(&info, caps))
-      gst_query_add_allocation_pool(query, NULL, (guint)info.size, hold, 0);
-  }
-}
-
-static void
-push_query(GstInferPad *self, GstQuery *query)
-{
-  gboolean result;
-
-  result = gst_pad_peer_query(self->srcpad, query);
-  if (result && GST_QUERY_TYPE(query) == GST_QUERY_ALLOCATION)
-    raise_pools(self, query);
-
-  g_mutex_lock(&self->batcher->lock);
-  self->query_busy = FALSE;
-  self->query_result = result;
-  self->query = NULL;
-  g_cond_broadcast(&self->in_cond);
-  g_mutex_unlock(&self->batcher->lock);
-}
-
-/* Waits for the next item of the out-queue; FALSE when there is nothing to wait for. */
-static gboolean
-pop_out(GstInferPad *self, GstInferItem *item)
-{
-  GstInferBatcher *batcher = self->batcher;
-  GstInferItem *head = NULL;
-
-  g_mutex_lock(&batcher->lock);
-  while (!self->flushing && self->flow == GST_FLOW_OK && gst_queue_array_is_empty(self->out))
-    g_cond_wait(&self->out_cond, &batcher->lock);
-  if (!self->flushing && self->flow == GST_FLOW_OK)
-    head = gst_queue_array_pop_head_struct(self->out);
-  if (head) {
-    *item = *head;
-    if (GST_IS_BUFFER(item->object)) {
-      self->out_buffers--;
-      g_cond_signal(&batcher->wake);
-    }
-    self->query_busy = GST_IS_QUERY(item->object);
-  } else {
-    gst_pad_pause_task(self->srcpad);
-  }
-  g_mutex_unlock(&batcher->lock);
-  return head != NULL;
-}
-
-static void
-src_loop(gpointer user_data)
-{
-  g_autoptr(GstInferPad) self = get_partner(user_data);
-  GstFlowReturn ret = GST_FLOW_OK;
-  GstInferItem item;
-
-  if (!self || !pop_out(self, &item))
+  gst_event_parse_qos(event, &type, NULL, &diff, &timestamp);
+  if (type == GST_QOS_TYPE_THROTTLE || !GST_CLOCK_TIME_IS_VALID(timestamp))
     return;
-  g_clear_pointer(&item.format, g_atomic_rc_box_release);
-  if (GST_IS_BUFFER(item.object))
-    ret = gst_pad_push(self->srcpad, GST_BUFFER_CAST(item.object));
-  else if (GST_IS_EVENT(item.object))
-    gst_pad_push_event(self->srcpad, GST_EVENT_CAST(item.object));
-  else
-    push_query(self, GST_QUERY_CAST(item.object));
-  if (ret == GST_FLOW_OK)
-    return;
-
-  GST_DEBUG_OBJECT(self->srcpad, "paused: %s", gst_flow_get_name(ret));
-  g_mutex_lock(&self->batcher->lock);
-  if (!self->flushing) {
-    self->flow = ret;
-    gst_infer_pad_drop(self, GST_INFER_KEEP_STICKY);
-    gst_pad_pause_task(self->srcpad);
-  }
-  g_mutex_unlock(&self->batcher->lock);
+  self->earliest = diff > 0 ? timestamp + (GstClockTime)diff : GST_CLOCK_TIME_NONE;
 }
 
 static gboolean
 src_event(GstPad *pad, GstObject *parent, GstEvent *event)
 {
   g_autoptr(GstInferPad) self = get_partner(pad);
+  GstInferBatcher *batcher;
   GstClockTime latency;
 
   if (!self) {
     gst_event_unref(event);
     return FALSE;
   }
-  g_mutex_lock(&self->batcher->lock);
+  batcher = gst_infer_pad_lock(self);
   switch (GST_EVENT_TYPE(event)) {
   case GST_EVENT_RECONFIGURE:
-    if (self->flow == GST_FLOW_NOT_LINKED && !self->flushing)
+    /* Another peer than the one that was not there, or that was being taken away. */
+    if ((self->flow == GST_FLOW_NOT_LINKED || self->flow == GST_FLOW_FLUSHING) && !self->flushing)
       resume(self);
     break;
   case GST_EVENT_LATENCY:
     gst_event_parse_latency(event, &latency);
-    self->batcher->pipeline_latency = latency;
+    self->client->pipeline_latency = latency;
+    break;
+  case GST_EVENT_QOS:
+    note_qos(self, event);
     break;
   default:
     break;
   }
-  g_mutex_unlock(&self->batcher->lock);
+  g_mutex_unlock(&batcher->lock);
   return gst_pad_push_event(GST_PAD_CAST(self), event);
 }
 
@@ -418,22 +400,24 @@ static gboolean
 answer_latency(GstInferPad *self, GstQuery *query)
 {
   GstClockTime min, max, own, hold = 0;
+  GstInferBatcher *batcher;
   gboolean live;
 
   if (!gst_pad_peer_query(GST_PAD_CAST(self), query))
     return FALSE;
   gst_query_parse_latency(query, &live, &min, &max);
 
-  g_mutex_lock(&self->batcher->lock);
+  batcher = gst_infer_pad_lock(self);
   if (self->live != live) {
     self->live = live;
-    gst_infer_batcher_update(self->batcher);
+    gst_infer_batcher_update(batcher);
   }
-  own = gst_infer_batcher_get_latency(self->batcher);
+  own = gst_infer_client_get_latency(self->client);
   if (self->format && self->format->info.fps_n > 0)
-    hold = self->batcher->capacity * gst_util_uint64_scale_int(GST_SECOND, self->format->info.fps_d,
-                                                               self->format->info.fps_n);
-  g_mutex_unlock(&self->batcher->lock);
+    hold =
+        gst_infer_pad_capacity(self) *
+        gst_util_uint64_scale_int(GST_SECOND, self->format->info.fps_d, self->format->info.fps_n);
+  g_mutex_unlock(&batcher->lock);
 
   if (live) {
     min += own;
@@ -458,10 +442,11 @@ static gboolean
 sink_activate_mode(GstPad *pad, GstObject *parent, GstPadMode mode, gboolean active)
 {
   GstInferPad *self = GST_INFER_PAD(pad);
+  GstInferBatcher *batcher;
 
   if (mode != GST_PAD_MODE_PUSH)
     return FALSE;
-  g_mutex_lock(&self->batcher->lock);
+  batcher = gst_infer_pad_lock(self);
   if (active) {
     gst_infer_pad_start(self);
   } else {
@@ -469,7 +454,7 @@ sink_activate_mode(GstPad *pad, GstObject *parent, GstPadMode mode, gboolean act
     g_clear_pointer(&self->format, g_atomic_rc_box_release);
     self->live = FALSE;
   }
-  g_mutex_unlock(&self->batcher->lock);
+  g_mutex_unlock(&batcher->lock);
   return TRUE;
 }
 
@@ -477,16 +462,18 @@ static gboolean
 src_activate_mode(GstPad *pad, GstObject *parent, GstPadMode mode, gboolean active)
 {
   g_autoptr(GstInferPad) self = get_partner(pad);
+  GstInferBatcher *batcher;
 
   if (mode != GST_PAD_MODE_PUSH || !self)
     return FALSE;
-  g_mutex_lock(&self->batcher->lock);
+  batcher = gst_infer_pad_lock(self);
   if (active)
     gst_infer_pad_start(self);
   else
     gst_infer_pad_flush(self, GST_INFER_KEEP_NOTHING);
-  g_mutex_unlock(&self->batcher->lock);
-  return active ? gst_pad_start_task(pad, src_loop, pad, NULL) : gst_pad_stop_task(pad);
+  g_mutex_unlock(&batcher->lock);
+  return active ? gst_pad_start_task(pad, gst_infer_stream_loop, pad, NULL)
+                : gst_pad_stop_task(pad);
 }
 
 /* Exactly the partner: the default, every pad of the other side, would mix streams. */

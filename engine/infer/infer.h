@@ -8,6 +8,7 @@
 #include <infer/frame.h>
 #include <infer/network.h>
 #include <infer/layers.h>
+#include <infer/decoder.h>
 #include <infer/engine.h>
 #include <infer/builder.h>
 #include <infer/context.h>

@@ -52,10 +52,34 @@ typedef enum {
  * @INFER_DECODER_NONE: raw tensors
  * @INFER_DECODER_DETECTIONS: four outputs: boxes [N,K,4] normalised to 0..1, scores [N,K], classes
  *   [N,K], count [N], as TensorFlow's Object Detection API and TensorRT's EfficientNMS have
+ * @INFER_DECODER_CLASSIFICATION: one output [N,C] with a score for each class; after
+ *   infer_network_append_decoder() scores [N,K] and classes [N,K] of the best
+ * @INFER_DECODER_SSD: boxes [N,A,4], corners normalised to 0..1, and scores [N,A,C] with a
+ * background class; also the face detectors built so
+ * @INFER_DECODER_YOLOV5: [N,A,5+C]: centre and size in pixels, objectness, classes; or the three
+ * raw maps [N,3*(5+C),H,W] or [N,3,H,W,5+C] before the anchors
+ * @INFER_DECODER_YOLOV8: [N,4+C,A] or [N,A,4+C]: centre and size in pixels, classes (version 8 and
+ *   later without anchors)
+ * @INFER_DECODER_YOLOV10: [N,K,6]: corners in pixels, score, class, one for each object (version 10
+ *   and later without suppression)
+ * @INFER_DECODER_YOLOX: [N,A,5+C]: offsets and sizes in units of a grid with strides 8, 16 and 32
+ * @INFER_DECODER_FASTESTDET: [N,5+C,H,W]: objectness, box, classes of each cell
+ * @INFER_DECODER_RAW: the outputs are left to others
  *
  * How outputs become objects.
  */
-typedef enum { INFER_DECODER_NONE, INFER_DECODER_DETECTIONS } InferDecoder;
+typedef enum {
+  INFER_DECODER_NONE,
+  INFER_DECODER_DETECTIONS,
+  INFER_DECODER_CLASSIFICATION,
+  INFER_DECODER_SSD,
+  INFER_DECODER_YOLOV5,
+  INFER_DECODER_YOLOV8,
+  INFER_DECODER_YOLOV10,
+  INFER_DECODER_YOLOX,
+  INFER_DECODER_FASTESTDET,
+  INFER_DECODER_RAW
+} InferDecoder;
 
 /**
  * InferPreprocess:
@@ -191,10 +215,28 @@ INFER_API void infer_model_info_set_preprocess(InferModelInfo *info, const Infer
  * Returns: how outputs become objects
  */
 INFER_API InferDecoder infer_model_info_get_decoder(InferModelInfo *info);
+INFER_API void infer_model_info_set_decoder(InferModelInfo *info, InferDecoder decoder);
+/**
+ * infer_model_info_get_option:
+ * @info: a model info
+ * @key: a key of the main group, such as "iou-threshold"
+ *
+ * Returns: (transfer full) (nullable): its text, %NULL where it is not set
+ */
+INFER_API char *infer_model_info_get_option(InferModelInfo *info, const char *key);
+/**
+ * infer_model_info_set_option:
+ * @info: a model info
+ * @key: a key of the main group that has no function of its own
+ * @value: (nullable): its text, %NULL to unset it
+ */
+INFER_API void infer_model_info_set_option(InferModelInfo *info, const char *key,
+                                           const char *value);
 /**
  * infer_model_info_get_detections:
  *
- * Returns: (transfer none): never %NULL; of use where the decoder is %INFER_DECODER_DETECTIONS.
+ * Returns: (transfer none): never %NULL; of use where the decoder is %INFER_DECODER_DETECTIONS, and
+ *   for its scores and classes where it is %INFER_DECODER_CLASSIFICATION.
  */
 INFER_API const InferDetectionOutputs *infer_model_info_get_detections(InferModelInfo *info);
 /**

@@ -310,6 +310,28 @@ test_publish_classification(Fixture *fixture, gconstpointer data)
       json_object_has_member(json_object_get_object_member(part, "detection"), "confidence"));
 }
 
+/* A frame whose objects are those of an earlier one says so; others say nothing. */
+static void
+test_publish_carried(Fixture *fixture, gconstpointer data)
+{
+  GstVideoInfo info = make_info("RGB", WIDTH, HEIGHT);
+  GstHarness *harness = publish_harness(fixture);
+  const GstInferObject object = make_object("car", 2, 1, 2, 30, 20);
+
+  for (guint i = 0; i < 2; i++) {
+    const GstInferAttachment what = {.stream = "cam", .frame = i, .carried = i == 1};
+    GstBuffer *buffer = make_buffer(&info, i);
+    g_assert_true(gst_infer_meta_attach_full(buffer, &info, &what, &object, 1));
+    gst_harness_push(harness, buffer);
+  }
+  gst_harness_teardown(harness);
+
+  g_autoptr(GPtrArray) lines = read_lines(fixture->path);
+  g_assert_cmpuint(lines->len, ==, 2);
+  g_assert_false(json_object_has_member(lines->pdata[0], "carried"));
+  g_assert_true(json_object_get_boolean_member(lines->pdata[1], "carried"));
+}
+
 #define ADD(name, func) g_test_add("/publish/" name, Fixture, NULL, setup, func, teardown)
 
 int
@@ -321,6 +343,7 @@ main(int argc, char **argv)
   ADD("lines", test_publish);
   ADD("options", test_publish_options);
   ADD("classification", test_publish_classification);
+  ADD("carried", test_publish_carried);
   ADD("shared", test_publish_shared);
   ADD("at-end", test_publish_at_end);
   g_test_add_func("/publish/unwritable", test_publish_unwritable);

@@ -60,8 +60,37 @@ make_info(InferResize resize)
   return info;
 }
 
+/* Zero, after @work multiplications by a large matrix. */
+static InferTensor *
+waste_time(InferNetwork *network, InferTensor *zero, guint work)
+{
+  const InferDims dims = INFER_DIMS(TOY_WORK_SIDE, TOY_WORK_SIDE),
+                  row = INFER_DIMS(1, TOY_WORK_SIDE);
+  g_autoptr(InferArray) array = infer_array_new(INFER_TYPE_FLOAT, &dims, NULL);
+  g_autoptr(InferArray) spread = infer_array_new(INFER_TYPE_FLOAT, &row, NULL);
+  InferTensor *matrix, *x;
+
+  for (guint i = 0; i < TOY_WORK_SIDE * TOY_WORK_SIDE; i++)
+    ((float *)array->data)[i] = (float)(i % 7) / (7 * TOY_WORK_SIDE);
+  matrix = infer_network_add_constant(network, NULL, array);
+  for (guint i = 0; i < TOY_WORK_SIDE; i++)
+    ((float *)spread->data)[i] = 1;
+  x = add(network, "MatMul", zero, infer_network_add_constant(network, NULL, spread), NULL, NULL,
+          NULL);
+  for (guint i = 0; i < work; i++)
+    x = add(network, "MatMul", x, matrix, NULL, NULL, NULL);
+  return add(network, "ReduceMean", x, ints(network, (gint64[]){1}, 1), NULL, NULL,
+             infer_attrs_new("keepdims", 'i', (gint64)1, NULL));
+}
+
 InferNetwork *
 toy_model_network(guint max_batch, InferResize resize)
+{
+  return toy_model_network_slow(max_batch, resize, 0);
+}
+
+InferNetwork *
+toy_model_network_slow(guint max_batch, InferResize resize, guint work)
 {
   g_autoptr(GError) error = NULL;
   InferNetwork *network = infer_network_new();
@@ -78,6 +107,8 @@ toy_model_network(guint max_batch, InferResize resize)
     colors[i] = add(network, "Slice", mean, ints(network, (gint64[]){i}, 1),
                     ints(network, (gint64[]){i + 1}, 1), ints(network, (gint64[]){1}, 1), NULL);
   zero = add(network, "Mul", colors[0], number(network, 0), NULL, NULL, NULL);
+  if (work > 0)
+    zero = waste_time(network, zero, work);
   one = add(network, "Add", zero, number(network, 1), NULL, NULL, NULL);
   boxes = add(network, "Concat", zero, zero, colors[0], one,
               infer_attrs_new("axis", 'i', (gint64)1, NULL));
@@ -99,8 +130,14 @@ toy_model_network(guint max_batch, InferResize resize)
 void
 toy_model_save(const char *path, guint max_batch, InferResize resize)
 {
+  toy_model_save_slow(path, max_batch, resize, 0);
+}
+
+void
+toy_model_save_slow(const char *path, guint max_batch, InferResize resize, guint work)
+{
   g_autoptr(GError) error = NULL;
-  g_autoptr(InferNetwork) network = toy_model_network(max_batch, resize);
+  g_autoptr(InferNetwork) network = toy_model_network_slow(max_batch, resize, work);
   g_autoptr(InferBuilder) builder = infer_builder_new();
   g_autoptr(InferEngine) engine = NULL;
 

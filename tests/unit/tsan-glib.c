@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * GLib locks with futexes of its own, which the thread sanitizer cannot see. In its builds these
- * stand in front of GLib's functions and tell it what they order.
+ * GLib locks with futexes of its own, which the thread sanitizer cannot see, and counts references
+ * with atomic operations in code that it did not build. In its builds these stand in front of
+ * GLib's functions and tell it what they order: a lock, or the last release of an object, what went
+ * before.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <glib-object.h>
 #include <infer/types.h>
 #include <sanitizer/tsan_interface.h>
 
@@ -15,6 +18,11 @@ INFER_API gboolean g_mutex_trylock(GMutex *mutex);
 INFER_API void g_mutex_unlock(GMutex *mutex);
 INFER_API void g_cond_wait(GCond *cond, GMutex *mutex);
 INFER_API gboolean g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end_time);
+INFER_API void(g_object_unref)(gpointer object);
+INFER_API gboolean(g_atomic_ref_count_dec)(gatomicrefcount *count);
+INFER_API void(g_atomic_rc_box_release)(gpointer box);
+INFER_API void(g_atomic_rc_box_release_full)(gpointer box, GDestroyNotify clear);
+INFER_API void gst_mini_object_unref(gpointer object);
 
 void
 g_mutex_lock(GMutex *mutex)
@@ -65,4 +73,44 @@ g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end_time)
   woken = REAL(g_cond_wait_until)(cond, mutex, end_time);
   __tsan_acquire(mutex);
   return woken;
+}
+
+/* Whoever releases last frees, and has to know what the others did before. */
+static void
+order(gpointer object)
+{
+  __tsan_release(object);
+  __tsan_acquire(object);
+}
+
+void(g_object_unref)(gpointer object)
+{
+  order(object);
+  ((void (*)(gpointer))dlsym(RTLD_NEXT, "g_object_unref"))(object);
+}
+
+gboolean(g_atomic_ref_count_dec)(gatomicrefcount *count)
+{
+  order((gpointer)count);
+  return ((gboolean(*)(gatomicrefcount *))dlsym(RTLD_NEXT, "g_atomic_ref_count_dec"))(count);
+}
+
+void(g_atomic_rc_box_release)(gpointer box)
+{
+  order(box);
+  ((void (*)(gpointer))dlsym(RTLD_NEXT, "g_atomic_rc_box_release"))(box);
+}
+
+void(g_atomic_rc_box_release_full)(gpointer box, GDestroyNotify clear)
+{
+  order(box);
+  ((void (*)(gpointer, GDestroyNotify))dlsym(RTLD_NEXT, "g_atomic_rc_box_release_full"))(box,
+                                                                                         clear);
+}
+
+void
+gst_mini_object_unref(gpointer object)
+{
+  order(object);
+  ((void (*)(gpointer))dlsym(RTLD_NEXT, "gst_mini_object_unref"))(object);
 }

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Many streams in one element.
+ *
+ *     streams --video VIDEO --model MODEL [--seconds S] [--streams N,N...] [--live] [--infer PROPS]
+ *
+ * Without --live: frames per second over 1, 4 and 16 streams of one video, decoded beforehand, so
+ * that batching is what is measured. With --live: 16 sources of 30 frames per second, which is more
+ * than the machine can infer on; it prints the latency of what comes out beside the one reported,
+ * each stream's share of the inferences, and the memory at the beginning and at the end.
+ * Run it inside `meson devenv -C build`. Nothing is asserted.
+ */
+#include <gst/app/gstappsink.h>
+#include <gst/app/gstappsrc.h>
+#include <gst/gst.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FRAMES 48
+#define MAX_STREAMS 64
+#define LIVE_RATE 30
+
+static char *video, *model, *properties, *counts;
+static gdouble seconds = 10;
+static gboolean live;
+
+typedef struct {
+  GstElement *src;
+  GThread *thread;
+  gint *stop;
+  GstElement *pipeline;
+  /* at the element's source pad */
+  GMutex lock;
+  GArray *latencies; /* of gint64, nanoseconds */
+  guint64 out;
+} Stream;
+
+static GstSample *samples[FRAMES];
+static guint n_samples;
+
+static void
+fail(const char *what, const char *why)
+{
+  fprintf(stderr, "streams: %s: %s\n", what, why ? why : "");
+  exit(1);
+}
+
+static GstElement *
+launch(const char *line)
+{
+  g_autoptr(GError) error = NULL;
+  GstElement *pipeline = gst_parse_launch(line, &error);
+
+  if (error)
+    fail(line, error->message);
+  return pipeline;
+}
+
+static void
+decode(void)
+{
+  g_autofree char *line = g_strdup_printf("filesrc location=\"%s\" ! decodebin ! videoconvert ! "
+                                          "video/x-raw,format=I420 ! appsink name=a sync=false "
+                                          "max-buffers=4",
+                                          video);
+  GstElement *pipeline = launch(line), *sink = gst_bin_get_by_name(GST_BIN(pipeline), "a");
+
+  gst_element_set_state(pipeline, GST_STATE_PLAYING);
+  while (n_samples < FRAMES && (samples[n_samples] = gst_app_sink_pull_sample(GST_APP_SINK(sink))))
+    n_samples++;
+  gst_element_set_state(pipeline, GST_STATE_NULL);
+  gst_object_unref(sink);
+  gst_object_unref(pipeline);
+  if (n_samples == 0)
+    fail(video, "no frame could be decoded");
+}
+
+static GstClockTime
+running_time(GstElement *pipeline)
+{
+  g_autoptr(GstClock) clock = gst_element_get_clock(pipeline);
+
+  return clock ? gst_clock_get_time(clock) - gst_element_get_base_time(pipeline) : 0;
+}
+
+/* Frames of the video over and over; live ones at their time, whoever waits for them. */
+static gpointer
+feed(gpointer user_data)
+{
+  Stream *stream = user_data;
+  const gint64 start = g_get_monotonic_time();
+
+  for (guint i = 0; !g_atomic_int_get(stream->stop); i++) {
+    GstBuffer *buffer = gst_buffer_copy(gst_sample_get_buffer(samples[i % n_samples]));
+    if (live) {
+      const gint64 due = start + (gint64)i * G_USEC_PER_SEC / LIVE_RATE;
+      const gint64 now = g_get_monotonic_time();
+      if (due > now)
+        g_usleep((gulong)(due - now));
+      GST_BUFFER_PTS(buffer) = running_time(stream->pipeline);
+    } else {
+      GST_BUFFER_PTS(buffer) = i * GST_SECOND / 25;
+    }
+    GST_BUFFER_DTS(buffer) = GST_CLOCK_TIME_NONE;
+    if (gst_app_src_push_buffer(GST_APP_SRC(stream->src), buffer) != GST_FLOW_OK)
+      break;
+  }
+  return NULL;
+}
+
+static GstPadProbeReturn
+watch(GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
+{
+  Stream *stream = user_data;
+  const GstClockTime pts = GST_BUFFER_PTS(GST_PAD_PROBE_INFO_BUFFER(info));
+  const gint64 latency = (gint64)running_time(stream->pipeline) - (gint64)pts;
+
+  g_mutex_lock(&stream->lock);
+  stream->out++;
+  if (live)
+    g_array_append_val(stream->latencies, latency);
+  g_mutex_unlock(&stream->lock);
+  return GST_PAD_PROBE_OK;
+}
+
+static GstElement *
+make_pipeline(guint n)
+{
+  g_autoptr(GString) line = g_string_new(NULL);
+  g_autofree char *caps = gst_caps_to_string(gst_sample_get_caps(samples[0]));
+
+  g_string_append_printf(line, "infer name=i model-file=\"%s\" %s ", model, properties);
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf(line,
+                           "appsrc name=a%u format=time block=true max-buffers=2 is-live=%s %s ! "
+                           "i.sink_%u i.src_%u ! fakesink sync=%s async=%s ",
+                           i, live ? "true" : "false", live ? "max-latency=1000000000" : "", i, i,
+                           live ? "true" : "false", live ? "true" : "false");
+  GstElement *pipeline = launch(line->str);
+  for (guint i = 0; i < n; i++) {
+    g_autofree char *name = g_strdup_printf("a%u", i);
+    g_autoptr(GstElement) src = gst_bin_get_by_name(GST_BIN(pipeline), name);
+    g_autoptr(GstCaps) parsed = gst_caps_from_string(caps);
+    gst_caps_set_simple(parsed, "framerate", GST_TYPE_FRACTION, live ? LIVE_RATE : 25, 1, NULL);
+    g_object_set(src, "caps", parsed, NULL);
+  }
+  return pipeline;
+}
+
+/* What gst-launch does: a pipeline learns of a latency that has grown. */
+static void
+wait_seconds(GstElement *pipeline, gdouble time)
+{
+  g_autoptr(GstBus) bus = gst_element_get_bus(pipeline);
+  const gint64 end = g_get_monotonic_time() + (gint64)(time * G_USEC_PER_SEC);
+
+  for (;;) {
+    const gint64 left = end - g_get_monotonic_time();
+    g_autoptr(GstMessage) message = NULL;
+    g_autoptr(GError) error = NULL;
+    if (left <= 0)
+      return;
+    message = gst_bus_timed_pop(bus, (GstClockTime)left * GST_USECOND);
+    if (!message)
+      return;
+    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_LATENCY)
+      gst_bin_recalculate_latency(GST_BIN(pipeline));
+    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) {
+      gst_message_parse_error(message, &error, NULL);
+      fail("pipeline", error->message);
+    }
+  }
+}
+
+static gboolean
+has_model(GstElement *infer)
+{
+  GstStructure *info = NULL;
+
+  g_object_get(infer, "model-info", &info, NULL);
+  if (info)
+    gst_structure_free(info);
+  return info != NULL;
+}
+
+static guint64
+number(const GstStructure *structure, const char *name)
+{
+  guint64 value = 0;
+
+  gst_structure_get_uint64(structure, name, &value);
+  return value;
+}
+
+static GstStructure *
+stats_of(GstElement *infer)
+{
+  GstStructure *stats = NULL;
+
+  g_object_get(infer, "stats", &stats, NULL);
+  return stats;
+}
+
+static glong
+resident_kib(void)
+{
+  g_autofree char *text = NULL;
+  glong pages = 0;
+
+  if (g_file_get_contents("/proc/self/statm", &text, NULL, NULL))
+    sscanf(text, "%*d %ld", &pages);
+  return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static gint
+compare(gconstpointer a, gconstpointer b)
+{
+  const gint64 x = *(const gint64 *)a, y = *(const gint64 *)b;
+
+  return x < y ? -1 : x > y;
+}
+
+static void
+report_latency(Stream *streams, guint n, GstElement *pipeline)
+{
+  g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(gint64));
+  g_autoptr(GstQuery) query = gst_query_new_latency();
+  GstClockTime min = 0;
+
+  for (guint i = 0; i < n; i++)
+    g_array_append_vals(all, streams[i].latencies->data, streams[i].latencies->len);
+  if (all->len == 0)
+    return;
+  g_array_sort(all, compare);
+  if (gst_element_query(pipeline, query))
+    gst_query_parse_latency(query, NULL, &min, NULL);
+  printf("latency in ms: median %.1f, 99 %% %.1f, most %.1f; reported %.1f\n",
+         (gdouble)g_array_index(all, gint64, all->len / 2) / 1e6,
+         (gdouble)g_array_index(all, gint64, (guint)(all->len * 0.99)) / 1e6,
+         (gdouble)g_array_index(all, gint64, all->len - 1) / 1e6, (gdouble)min / 1e6);
+}
+
+static void
+report_shares(const GstStructure *before, const GstStructure *after, guint n)
+{
+  guint64 least = G_MAXUINT64, most = 0, sum = 0;
+
+  for (guint i = 0; i < n; i++) {
+    g_autofree char *name = g_strdup_printf("sink_%u", i);
+    GstStructure *a = NULL, *b = NULL;
+    gst_structure_get(before, name, GST_TYPE_STRUCTURE, &a, NULL);
+    gst_structure_get(after, name, GST_TYPE_STRUCTURE, &b, NULL);
+    const guint64 inferred = number(b, "inferred") - number(a, "inferred");
+    least = MIN(least, inferred);
+    most = MAX(most, inferred);
+    sum += inferred;
+    gst_structure_free(a);
+    gst_structure_free(b);
+  }
+  printf("inferred per stream: least %" G_GUINT64_FORMAT ", mean %.1f, most %" G_GUINT64_FORMAT
+         " (%.1f %% apart)\n",
+         least, (gdouble)sum / n, most,
+         sum ? 100.0 * (gdouble)(most - least) * n / (gdouble)sum : 0);
+}
+
+static void
+run(guint n)
+{
+  GstElement *pipeline = make_pipeline(n), *infer = gst_bin_get_by_name(GST_BIN(pipeline), "i");
+  g_autofree Stream *streams = g_new0(Stream, n);
+  gint stop = 0;
+
+  gst_element_set_state(pipeline, GST_STATE_PLAYING);
+  for (guint i = 0; i < n; i++) {
+    g_autofree char *name = g_strdup_printf("a%u", i), *src = g_strdup_printf("src_%u", i);
+    g_autoptr(GstPad) pad = gst_element_get_static_pad(infer, src);
+    streams[i] = (Stream){.src = gst_bin_get_by_name(GST_BIN(pipeline), name),
+                          .stop = &stop,
+                          .pipeline = pipeline,
+                          .latencies = g_array_new(FALSE, FALSE, sizeof(gint64))};
+    g_mutex_init(&streams[i].lock);
+    gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, watch, &streams[i], NULL);
+    streams[i].thread = g_thread_new("feed", feed, &streams[i]);
+  }
+  while (!has_model(infer))
+    wait_seconds(pipeline, 0.01);
+  wait_seconds(pipeline, live ? 5 : 2); /* what is there when it starts does not count */
+  for (guint i = 0; i < n; i++) {
+    g_mutex_lock(&streams[i].lock);
+    g_array_set_size(streams[i].latencies, 0);
+    g_mutex_unlock(&streams[i].lock);
+  }
+  GstStructure *before = stats_of(infer);
+  const glong memory = resident_kib();
+  const gint64 start = g_get_monotonic_time();
+  wait_seconds(pipeline, seconds);
+  GstStructure *after = stats_of(infer);
+  const gdouble took = (gdouble)(g_get_monotonic_time() - start) / G_USEC_PER_SEC;
+  gdouble batch = 0;
+
+  gst_structure_get_double(after, "average-batch", &batch);
+  printf("%2u streams: %7.1f frames/s inferred, %7.1f in, %" G_GUINT64_FORMAT
+         " late; batches of %.1f\n",
+         n, (gdouble)(number(after, "inferred") - number(before, "inferred")) / took,
+         (gdouble)(number(after, "frames") - number(before, "frames")) / took,
+         number(after, "late") - number(before, "late"), batch);
+  if (live) {
+    report_latency(streams, n, pipeline);
+    report_shares(before, after, n);
+    printf("memory: %ld MiB, then %ld MiB\n", memory / 1024, resident_kib() / 1024);
+  }
+  g_atomic_int_set(&stop, 1);
+  gst_element_set_state(pipeline, GST_STATE_NULL);
+  for (guint i = 0; i < n; i++) {
+    g_thread_join(streams[i].thread);
+    gst_object_unref(streams[i].src);
+    g_array_unref(streams[i].latencies);
+    g_mutex_clear(&streams[i].lock);
+  }
+  gst_structure_free(before);
+  gst_structure_free(after);
+  gst_object_unref(infer);
+  gst_object_unref(pipeline);
+}
+
+int
+main(int argc, char **argv)
+{
+  const GOptionEntry entries[] = {
+      {"video", 0, 0, G_OPTION_ARG_FILENAME, &video, "video file", "FILE"},
+      {"model", 0, 0, G_OPTION_ARG_FILENAME, &model, "model or plan", "FILE"},
+      {"seconds", 0, 0, G_OPTION_ARG_DOUBLE, &seconds, "seconds to measure", "S"},
+      {"streams", 0, 0, G_OPTION_ARG_STRING, &counts, "numbers of streams", "N,N..."},
+      {"live", 0, 0, G_OPTION_ARG_NONE, &live, "live sources, overloaded", NULL},
+      {"infer", 0, 0, G_OPTION_ARG_STRING, &properties, "properties of infer", "PROPS"},
+      G_OPTION_ENTRY_NULL};
+  g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+  g_autoptr(GError) error = NULL;
+
+  gst_init(&argc, &argv);
+  g_option_context_add_main_entries(context, entries, NULL);
+  if (!g_option_context_parse(context, &argc, &argv, &error))
+    fail("arguments", error->message);
+  if (!video || !model)
+    fail("arguments", "--video and --model are needed");
+  properties = properties ? properties : g_strdup("device=cpu");
+  decode();
+  g_auto(GStrv) list = g_strsplit(counts ? counts : live ? "16" : "1,4,16", ",", 16);
+  for (guint i = 0; list[i]; i++)
+    run((guint)CLAMP(atoi(list[i]), 1, MAX_STREAMS));
+  for (guint i = 0; i < n_samples; i++)
+    gst_sample_unref(samples[i]);
+  return 0;
+}
