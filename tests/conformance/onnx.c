@@ -410,8 +410,7 @@ check_set(Run *run, InferNetwork *network, const char *folder, const char *set, 
   g_autoptr(GPtrArray) inputs = want != NULL ? bind_inputs(network, files, error) : NULL;
   if (inputs == NULL)
     return FALSE;
-  gboolean reference =
-      run->reference || is_empty(network, inputs) || other_dims(network, inputs);
+  gboolean reference = run->reference || is_empty(network, inputs) || other_dims(network, inputs);
   g_autoptr(GPtrArray) have =
       reference ? run_reference(network, inputs, error) : run_device(run, network, inputs, error);
   if (have == NULL)
