@@ -215,6 +215,13 @@ INFER_API void infer_model_info_set_preprocess(InferModelInfo *info, const Infer
  * Returns: how outputs become objects
  */
 INFER_API InferDecoder infer_model_info_get_decoder(InferModelInfo *info);
+/**
+ * infer_model_info_set_decoder:
+ * @info: a model info
+ * @decoder: how outputs become objects
+ *
+ * Says what the outputs are, in place of what the file said or was guessed.
+ */
 INFER_API void infer_model_info_set_decoder(InferModelInfo *info, InferDecoder decoder);
 /**
  * infer_model_info_get_option:
