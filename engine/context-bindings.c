@@ -195,6 +195,27 @@ infer_context_get_output_bytes(InferContext *self, const char *name, GError **er
   return memory ? g_bytes_new(memory, size) : NULL;
 }
 
+static gboolean
+set_string_array(InferContext *self, const char *name, InferArray *value, GError **error)
+{
+  InferArray *kept;
+  InferDims dims;
+
+  if (!infer_context_get_dims(self, name, &dims, error))
+    return FALSE;
+  if (!infer_dims_equal(&dims, &value->dims)) {
+    g_autofree char *want = infer_dims_to_string(&dims);
+    g_autofree char *have = infer_dims_to_string(&value->dims);
+    g_set_error(error, INFER_ERROR, INFER_ERROR_SHAPE,
+                "input '%s' has dimensions %s, %s were given", name, want, have);
+    return FALSE;
+  }
+  kept = infer_array_keep(value, error);
+  if (kept)
+    g_hash_table_replace(self->strings, g_strdup(name), kept);
+  return kept != NULL;
+}
+
 gboolean
 infer_context_set_value(InferContext *self, const char *name, InferArray *value, GError **error)
 {
@@ -209,6 +230,8 @@ infer_context_set_value(InferContext *self, const char *name, InferArray *value,
                 !binding || !binding->is_input ? "is no input" : "is of another kind or type");
     return FALSE;
   }
+  if (binding->kind == INFER_KIND_TENSOR && binding->type == INFER_TYPE_STRING)
+    return set_string_array(self, name, value, error);
   if (binding->kind == INFER_KIND_TENSOR) {
     g_autoptr(GBytes) bytes = infer_array_get_bytes(value);
     return infer_context_set_input_bytes(self, name, bytes, error);
@@ -231,7 +254,10 @@ infer_context_get_value(InferContext *self, const char *name, GError **error)
   gpointer memory;
 
   if (!value && binding && binding->is_input)
-    value = g_hash_table_lookup(self->bound, name);
+    value =
+        g_hash_table_lookup(binding->type == INFER_TYPE_STRING ? self->strings : self->bound, name);
+  if (value && (!tensor || binding->type == INFER_TYPE_STRING))
+    return infer_array_keep(value, error);
   if (value && (tensor->is_output || binding->kind != INFER_KIND_TENSOR))
     return infer_array_keep(value, error);
   memory = infer_context_map(self, name, &size, error);

@@ -312,7 +312,7 @@ collect_outputs(InferNetwork *network, InferContext *context, GError **error)
     const InferTensor *output = infer_network_get_output(network, i);
     InferDims dims;
     gsize size;
-    if (output->kind != INFER_KIND_TENSOR) {
+    if (output->kind != INFER_KIND_TENSOR || output->type == INFER_TYPE_STRING) {
       InferArray *value = infer_context_get_value(context, output->name, error);
       if (value == NULL)
         return NULL;
@@ -348,7 +348,7 @@ run_device(Run *run, InferNetwork *network, GPtrArray *inputs, GError **error)
     const InferTensor *input = infer_network_get_input(network, i);
     const InferArray *array = inputs->pdata[i];
     gsize size;
-    if (input->kind != INFER_KIND_TENSOR) {
+    if (input->kind != INFER_KIND_TENSOR || input->type == INFER_TYPE_STRING) {
       if (!infer_context_set_value(context, input->name, inputs->pdata[i], error))
         return NULL;
       continue;
