@@ -21,9 +21,11 @@ INLINE double coordinate(const Axis &a, int i)
     x = a.in / 2.0 * (1 - a.out / (a.scale * a.in)) + half;
   else if (COORDINATES == 2)
     x = a.out > 1 ? half : 0;
-  else if (COORDINATES == 3)
-    x = a.out > 1 ? (double)i * (a.in - 1) / (a.out - 1) : 0;
-  else if (COORDINATES == 4)
+  else if (COORDINATES == 3) {
+    /* The resized length is what the scale gives, with its fraction. */
+    const double length = a.factor == a.in ? a.out : a.in * a.scale;
+    x = i > 0 ? i * (a.in - 1.0) / (length - 1) : 0;
+  } else if (COORDINATES == 4)
     x = i * a.factor / a.divisor;
   else if (COORDINATES == 5)
     x = (i + 0.5) * a.factor / a.divisor;
