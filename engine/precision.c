@@ -19,7 +19,6 @@ typedef struct {
 } Assignment;
 
 typedef struct {
-  const Assignment *assignment;
   InferNetwork *network; /* being changed */
   GHashTable *casts;     /* "tensor type" -> InferTensor */
 } Conversion;
@@ -258,7 +257,7 @@ try_types(Assignment *self, InferNetwork *network, guint *refused, GError **erro
 {
   g_autoptr(InferNetwork) copy = infer_network_copy(network);
   g_autofree InferType *outputs = output_types(network);
-  Conversion conversion = {.assignment = self, .network = copy};
+  Conversion conversion = {.network = copy};
   gboolean ok = TRUE;
 
   conversion.casts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "graph.h"
 #include "placement.h"
 #include "planner.h"
 
@@ -503,6 +504,19 @@ infer_prepared_run_step(const InferPrepared *self, guint index, guint8 *base, In
     return TRUE;
   return self->impls[index]->run(self->states[index], stream, list, list + step->n_inputs,
                                  infer_prepared_at(self, self->workspaces[index], base), error);
+}
+
+gboolean
+infer_prepared_run_made_up(const InferPrepared *self, guint8 *base, InferStream *stream,
+                           GError **error)
+{
+  gboolean ok = TRUE;
+
+  infer_graph_set_trial(TRUE);
+  for (guint i = 0; ok && i < self->n_steps; i++)
+    ok = infer_prepared_run_step(self, i, base, stream, error);
+  infer_graph_set_trial(FALSE);
+  return ok;
 }
 
 InferPrepared *

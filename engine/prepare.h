@@ -159,6 +159,11 @@ void infer_prepared_operands(const InferPrepared *prepared, guint index, InferBu
 /** Whether the steps may be captured. */
 gboolean infer_prepared_can_capture(const InferPrepared *prepared);
 
+/** Runs every step on contents that were made up: loops over them end early, and what control flow
+ *  finds wrong with them is no failure. */
+gboolean infer_prepared_run_made_up(const InferPrepared *prepared, guint8 *base,
+                                    InferStream *stream, GError **error);
+
 /** Runs one step. */
 gboolean infer_prepared_run_step(const InferPrepared *prepared, guint index, guint8 *base,
                                  InferStream *stream, GError **error);

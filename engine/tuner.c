@@ -456,10 +456,7 @@ run_all(gpointer data, InferStream *stream, GError **error)
 {
   Tuner *self = data;
 
-  for (guint i = 0; i < self->prepared->n_steps; i++)
-    if (!infer_prepared_run_step(self->prepared, i, self->memory, stream, error))
-      return FALSE;
-  return TRUE;
+  return infer_prepared_run_made_up(self->prepared, self->memory, stream, error);
 }
 
 static gboolean

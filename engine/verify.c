@@ -238,12 +238,9 @@ run_all(gpointer data, InferStream *stream, GError **error)
 {
   Trial *self = data;
 
-  if (!to_device(self, stream, error))
-    return FALSE;
-  for (guint i = 0; i < self->prepared->n_steps; i++)
-    if (!infer_prepared_run_step(self->prepared, i, self->memory, stream, error))
-      return FALSE;
-  return from_device(self, stream, error);
+  return to_device(self, stream, error) &&
+         infer_prepared_run_made_up(self->prepared, self->memory, stream, error) &&
+         from_device(self, stream, error);
 }
 
 static gboolean
@@ -262,17 +259,6 @@ alloc_memory(Trial *self, gboolean keep_all, GError **error)
 }
 
 static gboolean
-run_made_up(gpointer data, InferStream *stream, GError **error)
-{
-  gboolean ok;
-
-  infer_graph_set_trial(TRUE);
-  ok = run_all(data, stream, error);
-  infer_graph_set_trial(FALSE);
-  return ok;
-}
-
-static gboolean
 trial_run(Trial *self, InferEngine *engine, guint batch, gboolean keep_all, GError **error)
 {
   const InferBackend *backend = engine->device->backend;
@@ -287,7 +273,7 @@ trial_run(Trial *self, InferEngine *engine, guint batch, gboolean keep_all, GErr
   memset(self->base, 0xff, self->seen);
   infer_prepared_set_base(self->prepared, self->memory);
   fill_inputs(engine, self->prepared, self->base);
-  return backend->stream_run(self->stream, run_made_up, self, error) &&
+  return backend->stream_run(self->stream, run_all, self, error) &&
          backend->stream_sync(self->stream, error);
 }
 
