@@ -143,7 +143,7 @@ infer_context_set_strings(InferContext *self, const char *name, const char *cons
     g_prefix_error(error, "input '%s': ", name);
     return FALSE;
   }
-  g_hash_table_insert(self->strings, g_strdup(name), array);
+  g_hash_table_replace(self->bound, g_strdup(name), array);
   return TRUE;
 }
 
@@ -195,25 +195,29 @@ infer_context_get_output_bytes(InferContext *self, const char *name, GError **er
   return memory ? g_bytes_new(memory, size) : NULL;
 }
 
+/* Strings, sequences and optionals are held as values. */
 static gboolean
-set_string_array(InferContext *self, const char *name, InferArray *value, GError **error)
+has_bytes(const InferBinding *binding)
 {
-  InferArray *kept;
+  return binding->kind == INFER_KIND_TENSOR && binding->type != INFER_TYPE_STRING;
+}
+
+static gboolean
+check_string_dims(InferContext *self, const char *name, const InferArray *value, GError **error)
+{
+  g_autofree char *want = NULL;
+  g_autofree char *have = NULL;
   InferDims dims;
 
   if (!infer_context_get_dims(self, name, &dims, error))
     return FALSE;
-  if (!infer_dims_equal(&dims, &value->dims)) {
-    g_autofree char *want = infer_dims_to_string(&dims);
-    g_autofree char *have = infer_dims_to_string(&value->dims);
-    g_set_error(error, INFER_ERROR, INFER_ERROR_SHAPE,
-                "input '%s' has dimensions %s, %s were given", name, want, have);
-    return FALSE;
-  }
-  kept = infer_array_keep(value, error);
-  if (kept)
-    g_hash_table_replace(self->strings, g_strdup(name), kept);
-  return kept != NULL;
+  if (infer_dims_equal(&dims, &value->dims))
+    return TRUE;
+  want = infer_dims_to_string(&dims);
+  have = infer_dims_to_string(&value->dims);
+  g_set_error(error, INFER_ERROR, INFER_ERROR_SHAPE, "input '%s' has dimensions %s, %s were given",
+              name, want, have);
+  return FALSE;
 }
 
 gboolean
@@ -230,12 +234,12 @@ infer_context_set_value(InferContext *self, const char *name, InferArray *value,
                 !binding || !binding->is_input ? "is no input" : "is of another kind or type");
     return FALSE;
   }
-  if (binding->kind == INFER_KIND_TENSOR && binding->type == INFER_TYPE_STRING)
-    return set_string_array(self, name, value, error);
-  if (binding->kind == INFER_KIND_TENSOR) {
+  if (has_bytes(binding)) {
     g_autoptr(GBytes) bytes = infer_array_get_bytes(value);
     return infer_context_set_input_bytes(self, name, bytes, error);
   }
+  if (binding->kind == INFER_KIND_TENSOR && !check_string_dims(self, name, value, error))
+    return FALSE;
   kept = infer_array_keep(value, error);
   if (kept)
     g_hash_table_replace(self->bound, g_strdup(name), kept);
@@ -254,11 +258,8 @@ infer_context_get_value(InferContext *self, const char *name, GError **error)
   gpointer memory;
 
   if (!value && binding && binding->is_input)
-    value =
-        g_hash_table_lookup(binding->type == INFER_TYPE_STRING ? self->strings : self->bound, name);
-  if (value && (!tensor || binding->type == INFER_TYPE_STRING))
-    return infer_array_keep(value, error);
-  if (value && (tensor->is_output || binding->kind != INFER_KIND_TENSOR))
+    value = g_hash_table_lookup(self->bound, name);
+  if (value && (!has_bytes(binding) || tensor->is_output))
     return infer_array_keep(value, error);
   memory = infer_context_map(self, name, &size, error);
   if (!memory || !infer_context_get_dims(self, name, &dims, error))

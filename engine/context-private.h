@@ -39,8 +39,7 @@ struct _InferContext {
   guint io_generation; /* of what the current pointers were made for */
   guint arena_generation;
   InferStaging *staging; /* (nullable): where the host cannot reach the memory */
-  GHashTable *bound;     /* name -> InferArray: inputs that are sequences or optionals */
-  GHashTable *strings;   /* name of an input -> InferArray */
+  GHashTable *bound;     /* name -> InferArray: inputs that have no bytes to map */
   GCancellable *cancellable;
   gboolean trial;
   GHashTable *tail_values; /* InferTensor of the tail -> InferArray, of the last run */

@@ -104,7 +104,7 @@ take_bound(InferContext *self, InferTensor *input, GError **error)
 static InferArray *
 tail_strings(InferContext *self, const InferTensor *source, const InferDims *dims, GError **error)
 {
-  InferArray *array = g_hash_table_lookup(self->strings, source->name);
+  InferArray *array = g_hash_table_lookup(self->bound, source->name);
 
   array = array ? array : source->initial;
   if (!array)

@@ -29,8 +29,6 @@ infer_context_init(InferContext *self)
   self->prepared = g_hash_table_new_full(values_hash, values_equal, g_free, infer_prepared_free);
   self->bound =
       g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)infer_array_unref);
-  self->strings =
-      g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)infer_array_unref);
   self->tail_values = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)infer_array_unref);
 }
 
@@ -45,7 +43,6 @@ infer_context_finalize(GObject *object)
   }
   g_hash_table_unref(self->prepared);
   g_hash_table_unref(self->bound);
-  g_hash_table_unref(self->strings);
   g_hash_table_unref(self->tail_values);
   g_clear_object(&self->cancellable);
   g_clear_pointer(&self->staging, infer_staging_free);
