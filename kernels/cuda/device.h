@@ -40,6 +40,7 @@ void infer_cuda_stream_free(InferStream *stream);
 gboolean infer_cuda_stream_run(InferStream *stream, InferStreamFunc func, gpointer user_data,
                                GError **error);
 gboolean infer_cuda_stream_sync(InferStream *stream, GError **error);
+gpointer infer_cuda_stream_native(InferStream *stream);
 gboolean infer_cuda_stream_mark(InferStream *stream, guint index, GError **error);
 guint64 infer_cuda_stream_elapsed(InferStream *stream, guint index);
 gboolean infer_cuda_capture_begin(InferStream *stream, GError **error);

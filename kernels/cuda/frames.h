@@ -28,6 +28,4 @@ gboolean infer_cuda_preprocess(InferStream *stream, const InferFrame *frames, gu
                                const InferPreprocess *pre, const InferImageTarget *target,
                                GError **error);
 
-#define INFER_CUDA_HAS_PREPROCESS 1
-
 G_END_DECLS

@@ -1,21 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "device.h"
 #include "impls-library.h"
-
-#if __has_include("impls-ops.h")
-#include "impls-ops.h"
-#define OPS TABLE(infer_cuda_ops_ops)
-#define LAST TABLE(infer_cuda_ops_last)
-#else
-#define OPS
-#define LAST
-#endif
-#if __has_include("impls-move.h")
 #include "impls-move.h"
-#define MOVE TABLE(infer_cuda_ops_move)
-#else
-#define MOVE
-#endif
+#include "impls-ops.h"
 
 static const InferImpl *const convolution[] = {&infer_cudnn_convolution,
                                                &infer_cublaslt_convolution, NULL};
@@ -34,8 +21,14 @@ static const struct {
   const InferCudaOp *ops;
   guint n;
 } tables[] = {
-#define TABLE(NAME) {NAME, G_N_ELEMENTS(NAME)},
-    OPS TABLE(infer_cuda_ops_library) MOVE LAST{NULL, 0},
+#define TABLE(NAME)                                                                                \
+  {                                                                                                \
+    NAME, G_N_ELEMENTS(NAME)                                                                       \
+  }
+    TABLE(infer_cuda_ops_ops),
+    TABLE(infer_cuda_ops_library),
+    TABLE(infer_cuda_ops_move),
+    TABLE(infer_cuda_ops_last),
 #undef TABLE
 };
 
@@ -72,17 +65,6 @@ find_impls(const char *op)
   return list ? (const InferImpl *const *)list->pdata : NULL;
 }
 
-#ifndef INFER_CUDA_HAS_PREPROCESS
-static gboolean
-infer_cuda_preprocess(InferStream *stream, const InferFrame *frames, guint n_frames,
-                      const InferPreprocess *pre, const InferImageTarget *target, GError **error)
-{
-  g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
-              "this build of the CUDA backend does not pre-process frames; give it tensors");
-  return FALSE;
-}
-#endif
-
 static const InferBackend backend = {
     .abi = INFER_BACKEND_ABI,
     .name = "cuda",
@@ -100,6 +82,7 @@ static const InferBackend backend = {
     .stream_free = infer_cuda_stream_free,
     .stream_run = infer_cuda_stream_run,
     .stream_sync = infer_cuda_stream_sync,
+    .stream_native = infer_cuda_stream_native,
     .stream_mark = infer_cuda_stream_mark,
     .stream_elapsed = infer_cuda_stream_elapsed,
     .capture_begin = infer_cuda_capture_begin,

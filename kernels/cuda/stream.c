@@ -115,6 +115,12 @@ infer_cuda_stream_sync(InferStream *stream, GError **error)
   return infer_cuda_check(result, "waiting for the device", error);
 }
 
+gpointer
+infer_cuda_stream_native(InferStream *stream)
+{
+  return infer_cuda_queue(stream)->stream;
+}
+
 gboolean
 infer_cuda_stream_mark(InferStream *stream, guint index, GError **error)
 {
