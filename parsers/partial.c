@@ -3,6 +3,9 @@
 
 #include "plugin.h"
 
+/* How many nodes an error message names. */
+#define MAX_NAMED 20
+
 /*
  * While parsing, shapes and anchors were computed to constants, and what computed them is left
  * over. The network that is handed out has only what its outputs need.
@@ -122,10 +125,21 @@ parsers_known(const InferTensor *tensor)
   return array;
 }
 
-void
-parsers_keep_problems(const InferParseOptions *options, const GPtrArray *problems)
+char *
+parsers_tell_problems(const InferParseOptions *options, const GPtrArray *problems, const char *what)
 {
+  GString *text = g_string_new(NULL);
+
   for (guint i = 0; options && options->problems && i < problems->len; i++) {
     g_ptr_array_add(options->problems, g_strdup(problems->pdata[i]));
   }
+  g_string_append_printf(text, "%u %s%s cannot be used: ", problems->len, what,
+                         problems->len == 1 ? "" : "s");
+  for (guint i = 0; i < MIN(problems->len, MAX_NAMED); i++) {
+    g_string_append_printf(text, "%s%s", i ? "; " : "", (const char *)problems->pdata[i]);
+  }
+  if (problems->len > MAX_NAMED) {
+    g_string_append_printf(text, "; and %u more", problems->len - MAX_NAMED);
+  }
+  return g_string_free(text, FALSE);
 }

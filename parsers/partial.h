@@ -14,7 +14,9 @@ InferNetwork *parsers_prune(InferNetwork *from, GError **error);
  *  known, as a constant or by shape inference. */
 InferArray *parsers_known(const InferTensor *tensor);
 
-/** parsers_keep_problems: hands each of @problems to who asked for them. */
-void parsers_keep_problems(const InferParseOptions *options, const GPtrArray *problems);
+/** parsers_tell_problems: hands each of @problems to who asked for them. Returns: all in one
+ *  message, so that a user sees at once what a model needs; @what is a "node" or a "layer". */
+char *parsers_tell_problems(const InferParseOptions *options, const GPtrArray *problems,
+                            const char *what);
 
 G_END_DECLS

@@ -2,9 +2,6 @@
 #include "import.h"
 #include "../partial.h"
 
-/* How many layers an error message names. */
-#define MAX_NAMED 20
-
 static const CaffeOp *const families[] = {
     caffe_ops_convolution, caffe_ops_pooling, caffe_ops_pointwise,
     caffe_ops_norm,        caffe_ops_shape,   caffe_ops_resize,
@@ -24,21 +21,13 @@ problem(CaffeImport *im, const CaffeDef *layer, const char *text, gint code)
 static gboolean
 report(CaffeImport *im, GError **error)
 {
-  g_autoptr(GString) text = g_string_new(NULL);
-  guint n = im->problems->len;
+  g_autofree char *text = NULL;
 
-  if (n == 0) {
+  if (im->problems->len == 0) {
     return TRUE;
   }
-  parsers_keep_problems(im->options, im->problems);
-  g_string_append_printf(text, "%u layer%s cannot be used: ", n, n == 1 ? "" : "s");
-  for (guint i = 0; i < MIN(n, MAX_NAMED); i++) {
-    g_string_append_printf(text, "%s%s", i ? "; " : "", (const char *)im->problems->pdata[i]);
-  }
-  if (n > MAX_NAMED) {
-    g_string_append_printf(text, "; and %u more", n - MAX_NAMED);
-  }
-  return caffe_error(error, (InferError)im->problem_code, "%s", text->str);
+  text = parsers_tell_problems(im->options, im->problems, "layer");
+  return caffe_error(error, (InferError)im->problem_code, "%s", text);
 }
 
 /* The bottoms of a layer. A blob that is there but has no tensor is what a layer with a problem

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-/* How many nodes an error message names. */
-#define MAX_NAMED 20
 #define DEFAULT_MAX_BATCH 1024
 /* The range of a dimension that is open and not the batch. */
 #define DEFAULT_OPEN 224
@@ -267,24 +265,16 @@ import_graph(OnnxImport *im, OnnxScope *scope, GError **error)
   return TRUE;
 }
 
-/* All problems in one message, so that a user sees at once what a model needs. */
 static gboolean
 report(OnnxImport *im, GError **error)
 {
+  g_autofree char *text = NULL;
+
   if (im->problems->len == 0) {
     return TRUE;
   }
-  parsers_keep_problems(im->options, im->problems);
-  g_autoptr(GString) text = g_string_new(NULL);
-  g_string_append_printf(text, "%u node%s cannot be used: ", im->problems->len,
-                         im->problems->len == 1 ? "" : "s");
-  for (guint i = 0; i < MIN(im->problems->len, MAX_NAMED); i++) {
-    g_string_append_printf(text, "%s%s", i ? "; " : "", (const char *)im->problems->pdata[i]);
-  }
-  if (im->problems->len > MAX_NAMED) {
-    g_string_append_printf(text, "; and %u more", im->problems->len - MAX_NAMED);
-  }
-  return onnx_error(error, (InferError)im->problem_code, "%s", text->str);
+  text = parsers_tell_problems(im->options, im->problems, "node");
+  return onnx_error(error, (InferError)im->problem_code, "%s", text);
 }
 
 /* Names the image input, when there is only one thing that could be it. */

@@ -4,9 +4,6 @@
 
 #include <string.h>
 
-/* How many nodes an error message names. */
-#define MAX_NAMED 20
-
 static const TfOp *const families[] = {
     tf_ops_basic,  tf_ops_control,   tf_ops_convolution, tf_ops_detection,
     tf_ops_matrix, tf_ops_pointwise, tf_ops_pool,        tf_ops_reduce,
@@ -150,24 +147,16 @@ tf_import_value(TfImport *im, const TfEdge *edge, GError **error)
   return tf_value_form(im, edge->node, value, FALSE, error);
 }
 
-/* All problems in one message, so that a user sees at once what a model needs. */
 static gboolean
 report(TfImport *im, GError **error)
 {
+  g_autofree char *text = NULL;
+
   if (im->problems->len == 0) {
     return TRUE;
   }
-  parsers_keep_problems(im->options, im->problems);
-  g_autoptr(GString) text = g_string_new(NULL);
-  g_string_append_printf(text, "%u node%s cannot be used: ", im->problems->len,
-                         im->problems->len == 1 ? "" : "s");
-  for (guint i = 0; i < MIN(im->problems->len, MAX_NAMED); i++) {
-    g_string_append_printf(text, "%s%s", i ? "; " : "", (const char *)im->problems->pdata[i]);
-  }
-  if (im->problems->len > MAX_NAMED) {
-    g_string_append_printf(text, "; and %u more", im->problems->len - MAX_NAMED);
-  }
-  return tf_error(error, (InferError)im->problem_code, "%s", text->str);
+  text = parsers_tell_problems(im->options, im->problems, "node");
+  return tf_error(error, (InferError)im->problem_code, "%s", text);
 }
 
 static gboolean

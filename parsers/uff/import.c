@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#define MAX_NAMED 20
-
 /* "3x300x300" as numbers. */
 static gboolean
 read_shape(const char *text, InferDims *dims)
@@ -193,21 +191,13 @@ import_from(UffImport *im, UffNode *root, GError **error)
 static gboolean
 report(UffImport *im, GError **error)
 {
-  g_autoptr(GString) text = g_string_new(NULL);
-  guint n = im->problems->len;
+  g_autofree char *text = NULL;
 
-  if (n == 0) {
+  if (im->problems->len == 0) {
     return TRUE;
   }
-  parsers_keep_problems(im->options, im->problems);
-  g_string_append_printf(text, "%u node%s cannot be used: ", n, n == 1 ? "" : "s");
-  for (guint i = 0; i < MIN(n, MAX_NAMED); i++) {
-    g_string_append_printf(text, "%s%s", i ? "; " : "", (const char *)im->problems->pdata[i]);
-  }
-  if (n > MAX_NAMED) {
-    g_string_append_printf(text, "; and %u more", n - MAX_NAMED);
-  }
-  return uff_error(error, (InferError)im->problem_code, "%s", text->str);
+  text = parsers_tell_problems(im->options, im->problems, "node");
+  return uff_error(error, (InferError)im->problem_code, "%s", text);
 }
 
 /* The nodes that are outputs: by name, by MarkOutput, or because nothing reads them. */
