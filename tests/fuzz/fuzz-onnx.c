@@ -60,8 +60,8 @@ control(void)
   const gint64 three = 3;
   const guint8 yes = 1;
 
-  ow_message(body, 11, ow_value("i", INFER_TYPE_INT64, &INFER_DIMS_SCALAR, NULL));
-  ow_message(body, 11, ow_value("going", INFER_TYPE_BOOL, &INFER_DIMS_SCALAR, NULL));
+  pw_message(body, 11, ow_value("i", INFER_TYPE_INT64, &INFER_DIMS_SCALAR, NULL));
+  pw_message(body, 11, ow_value("going", INFER_TYPE_BOOL, &INFER_DIMS_SCALAR, NULL));
   ow_input(body, "sum", &INFER_DIMS(2), NULL);
   ow_add(body, ow_node("Identity", "going", "goes_on"));
   ow_add(body, ow_node("Add", "sum x", "more"));
@@ -83,18 +83,18 @@ control(void)
   ow_graph(node, "else_branch", other);
   ow_add(graph, node);
   node = ow_node("Twice", "chosen", "y");
-  ow_text(node, 7, "mine");
+  pw_string(node, 7, "mine");
   ow_add(graph, node);
   ow_output(graph, "y");
   ow_output(graph, "steps");
-  ow_text(function, 1, "Twice");
-  ow_text(function, 4, "v");
-  ow_text(function, 5, "w");
-  ow_message(function, 7, ow_node("Add", "v v", "w"));
+  pw_string(function, 1, "Twice");
+  pw_string(function, 4, "v");
+  pw_string(function, 5, "w");
+  pw_message(function, 7, ow_node("Add", "v v", "w"));
   ow_opset(function, 9, "", 17);
-  ow_text(function, 10, "mine");
+  pw_string(function, 10, "mine");
   model = ow_model(graph, 17);
-  ow_message(model, 25, function);
+  pw_message(model, 25, function);
   return model;
 }
 

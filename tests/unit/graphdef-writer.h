@@ -9,48 +9,11 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "proto-writer.h"
+
 /* Writes TensorFlow graphs, good and bad ones, for tests. Nodes and graphs are byte arrays. */
 
 enum { GW_FLOAT = 1, GW_INT32 = 3, GW_UINT8 = 4, GW_STRING = 7, GW_BOOL = 10 };
-
-static inline void
-gw_varint(GByteArray *out, guint64 value)
-{
-  do {
-    guint8 byte = (guint8)((value & 0x7f) | (value > 0x7f ? 0x80 : 0));
-    g_byte_array_append(out, &byte, 1);
-    value >>= 7;
-  } while (value > 0);
-}
-
-static inline void
-gw_number(GByteArray *out, guint field, guint64 value)
-{
-  gw_varint(out, (guint64)field << 3);
-  gw_varint(out, value);
-}
-
-static inline void
-gw_bytes(GByteArray *out, guint field, gconstpointer data, gsize size)
-{
-  gw_varint(out, (guint64)field << 3 | 2);
-  gw_varint(out, size);
-  g_byte_array_append(out, data, (guint)size);
-}
-
-static inline void
-gw_text(GByteArray *out, guint field, const char *text)
-{
-  gw_bytes(out, field, text, strlen(text));
-}
-
-/* A message as a field; @message is freed. */
-static inline void
-gw_message(GByteArray *out, guint field, GByteArray *message)
-{
-  gw_bytes(out, field, message->data, message->len);
-  g_byte_array_unref(message);
-}
 
 /* A node; the inputs end with NULL. */
 static inline GByteArray *
@@ -58,11 +21,11 @@ gw_node_valist(const char *name, const char *op, va_list inputs)
 {
   GByteArray *node = g_byte_array_new();
 
-  gw_text(node, 1, name);
-  gw_text(node, 2, op);
+  pw_string(node, 1, name);
+  pw_string(node, 2, op);
   for (const char *input = va_arg(inputs, const char *); input;
        input = va_arg(inputs, const char *)) {
-    gw_text(node, 3, input);
+    pw_string(node, 3, input);
   }
   return node;
 }
@@ -81,7 +44,7 @@ gw_node(const char *name, const char *op, ...)
 static inline void
 gw_add(GByteArray *graph, GByteArray *node)
 {
-  gw_message(graph, 1, node);
+  pw_message(graph, 1, node);
 }
 
 /* A node without attributes, at once into the graph. */
@@ -101,9 +64,9 @@ gw_attr(GByteArray *node, const char *key, GByteArray *value)
 {
   GByteArray *entry = g_byte_array_new();
 
-  gw_text(entry, 1, key);
-  gw_message(entry, 2, value);
-  gw_message(node, 5, entry);
+  pw_string(entry, 1, key);
+  pw_message(entry, 2, value);
+  pw_message(node, 5, entry);
 }
 
 static inline void
@@ -111,7 +74,7 @@ gw_attr_number(GByteArray *node, const char *key, guint field, gint64 number)
 {
   GByteArray *value = g_byte_array_new();
 
-  gw_number(value, field, (guint64)number);
+  pw_int(value, field, (guint64)number);
   gw_attr(node, key, value);
 }
 
@@ -124,7 +87,7 @@ gw_string(GByteArray *node, const char *key, const char *text)
 {
   GByteArray *value = g_byte_array_new();
 
-  gw_text(value, 2, text);
+  pw_string(value, 2, text);
   gw_attr(node, key, value);
 }
 
@@ -135,9 +98,9 @@ gw_ints(GByteArray *node, const char *key, const gint64 *numbers, gsize n)
   GByteArray *list = g_byte_array_new();
 
   for (gsize i = 0; i < n; i++) {
-    gw_number(list, 3, (guint64)numbers[i]);
+    pw_int(list, 3, (guint64)numbers[i]);
   }
-  gw_message(value, 1, list);
+  pw_message(value, 1, list);
   gw_attr(node, key, value);
 }
 
@@ -148,8 +111,8 @@ gw_shape_message(const gint64 *dims, gsize n)
 
   for (gsize i = 0; i < n; i++) {
     GByteArray *dim = g_byte_array_new();
-    gw_number(dim, 1, (guint64)dims[i]);
-    gw_message(shape, 2, dim);
+    pw_int(dim, 1, (guint64)dims[i]);
+    pw_message(shape, 2, dim);
   }
   return shape;
 }
@@ -159,7 +122,7 @@ gw_shape(GByteArray *node, const char *key, const gint64 *dims, gsize n)
 {
   GByteArray *value = g_byte_array_new();
 
-  gw_message(value, 7, gw_shape_message(dims, n));
+  pw_message(value, 7, gw_shape_message(dims, n));
   gw_attr(node, key, value);
 }
 
@@ -171,10 +134,10 @@ gw_const(GByteArray *graph, const char *name, guint dtype, const gint64 *dims, g
   GByteArray *value = g_byte_array_new();
   GByteArray *tensor = g_byte_array_new();
 
-  gw_number(tensor, 1, dtype);
-  gw_message(tensor, 2, gw_shape_message(dims, n));
-  gw_bytes(tensor, 4, data, size);
-  gw_message(value, 8, tensor);
+  pw_int(tensor, 1, dtype);
+  pw_message(tensor, 2, gw_shape_message(dims, n));
+  pw_bytes(tensor, 4, data, size);
+  pw_message(value, 8, tensor);
   gw_attr(node, "value", value);
   gw_type(node, "dtype", dtype);
   gw_add(graph, node);

@@ -69,13 +69,13 @@ check(const InferArray *have, InferDims dims, const float *want)
 static void
 bool_input(GByteArray *graph, const char *name)
 {
-  ow_message(graph, 11, ow_value(name, INFER_TYPE_BOOL, &INFER_DIMS_SCALAR, NULL));
+  pw_message(graph, 11, ow_value(name, INFER_TYPE_BOOL, &INFER_DIMS_SCALAR, NULL));
 }
 
 static void
 number_input(GByteArray *graph, const char *name)
 {
-  ow_message(graph, 11, ow_value(name, INFER_TYPE_INT64, &INFER_DIMS_SCALAR, NULL));
+  pw_message(graph, 11, ow_value(name, INFER_TYPE_INT64, &INFER_DIMS_SCALAR, NULL));
 }
 
 static GByteArray *
@@ -156,7 +156,7 @@ while_model(void)
   bool_input(graph, "go");
   ow_input(graph, "s", &INFER_DIMS(1), NULL);
   ow_input(graph, "x", &INFER_DIMS(1), NULL);
-  ow_message(graph, 11, ow_value("limit", INFER_TYPE_FLOAT, &INFER_DIMS_SCALAR, NULL));
+  pw_message(graph, 11, ow_value("limit", INFER_TYPE_FLOAT, &INFER_DIMS_SCALAR, NULL));
   ow_graph(loop, "body", body);
   ow_add(graph, loop);
   ow_output(graph, "y");

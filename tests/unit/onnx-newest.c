@@ -100,8 +100,8 @@ text_list(GByteArray *node, const char *name, const char *texts)
   g_auto(GStrv) list = g_strsplit(texts, " ", -1);
 
   for (guint i = 0; list[i] != NULL; i++)
-    ow_text(attr, 9, list[i]);
-  ow_message(node, 5, attr);
+    pw_string(attr, 9, list[i]);
+  pw_message(node, 5, attr);
 }
 
 /* --- Gradient --- */
@@ -111,7 +111,7 @@ add_gradient(GByteArray *graph, const char *xs, const char *y, const char *outpu
 {
   GByteArray *node = ow_node("Gradient", xs, outputs);
 
-  ow_text(node, 7, "ai.onnx.preview.training");
+  pw_string(node, 7, "ai.onnx.preview.training");
   text_list(node, "xs", xs);
   ow_string(node, "y", y);
   ow_add(graph, node);
@@ -268,7 +268,7 @@ decoder(const char *format)
 {
   GByteArray *graph = g_byte_array_new(), *node = ow_node("ImageDecoder", "file", "picture");
 
-  ow_message(graph, 11, ow_value("file", INFER_TYPE_UINT8, &INFER_DIMS(-1), "n"));
+  pw_message(graph, 11, ow_value("file", INFER_TYPE_UINT8, &INFER_DIMS(-1), "n"));
   ow_string(node, "pixel_format", format);
   ow_add(graph, node);
   ow_output(graph, "picture");

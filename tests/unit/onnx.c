@@ -206,12 +206,12 @@ sparse_model(gint64 index)
   const float values[] = {5, 7};
   const gint64 places[] = {1, index};
 
-  ow_message(sparse, 1, ow_tensor("s", INFER_TYPE_FLOAT, &INFER_DIMS(2), values));
-  ow_message(sparse, 2, ow_tensor("", INFER_TYPE_INT64, &INFER_DIMS(2), places));
-  ow_number(sparse, 3, 2);
-  ow_number(sparse, 3, 3);
+  pw_message(sparse, 1, ow_tensor("s", INFER_TYPE_FLOAT, &INFER_DIMS(2), values));
+  pw_message(sparse, 2, ow_tensor("", INFER_TYPE_INT64, &INFER_DIMS(2), places));
+  pw_int(sparse, 3, 2);
+  pw_int(sparse, 3, 3);
   ow_input(graph, "x", &INFER_DIMS(2, 3), NULL);
-  ow_message(graph, 15, sparse);
+  pw_message(graph, 15, sparse);
   ow_add(graph, ow_node("Add", "x s", "y"));
   ow_output(graph, "y");
   return ow_model(graph, 13);
@@ -233,12 +233,12 @@ test_typed_fields(void)
 {
   GByteArray *graph = g_byte_array_new(), *tensor = g_byte_array_new();
 
-  ow_number(tensor, 1, 3);
-  ow_number(tensor, 2, INFER_TYPE_INT8);
+  pw_int(tensor, 1, 3);
+  pw_int(tensor, 2, INFER_TYPE_INT8);
   for (gint64 i = -1; i < 2; i++)
-    ow_number(tensor, 5, i);
-  ow_text(tensor, 8, "c");
-  ow_message(graph, 5, tensor);
+    pw_int(tensor, 5, i);
+  pw_string(tensor, 8, "c");
+  pw_message(graph, 5, tensor);
   ow_output(graph, "c");
   g_autoptr(InferNetwork) network = parse(ow_model(graph, 13));
   const InferArray *value = infer_network_get_output(network, 0)->producer->inputs[0]->value;
@@ -255,17 +255,17 @@ external_model(const char *location, const char *offset)
   const char *const keys[] = {"location", "offset", "length"};
   const char *const values[] = {location, offset, "8"};
 
-  ow_number(tensor, 1, 2);
-  ow_number(tensor, 2, INFER_TYPE_FLOAT);
-  ow_text(tensor, 8, "w");
+  pw_int(tensor, 1, 2);
+  pw_int(tensor, 2, INFER_TYPE_FLOAT);
+  pw_string(tensor, 8, "w");
   for (guint i = 0; i < 3; i++) {
     GByteArray *entry = g_byte_array_new();
-    ow_text(entry, 1, keys[i]);
-    ow_text(entry, 2, values[i]);
-    ow_message(tensor, 13, entry);
+    pw_string(entry, 1, keys[i]);
+    pw_string(entry, 2, values[i]);
+    pw_message(tensor, 13, entry);
   }
-  ow_number(tensor, 14, 1);
-  ow_message(graph, 5, tensor);
+  pw_int(tensor, 14, 1);
+  pw_message(graph, 5, tensor);
   ow_output(graph, "w");
   return ow_model(graph, 13);
 }
@@ -325,8 +325,8 @@ loop_body(void)
 {
   GByteArray *body = g_byte_array_new();
 
-  ow_message(body, 11, ow_value("i", INFER_TYPE_INT64, &INFER_DIMS_SCALAR, NULL));
-  ow_message(body, 11, ow_value("going", INFER_TYPE_BOOL, &INFER_DIMS_SCALAR, NULL));
+  pw_message(body, 11, ow_value("i", INFER_TYPE_INT64, &INFER_DIMS_SCALAR, NULL));
+  pw_message(body, 11, ow_value("going", INFER_TYPE_BOOL, &INFER_DIMS_SCALAR, NULL));
   ow_input(body, "sum", &INFER_DIMS(2), NULL);
   ow_add(body, ow_node("Identity", "going", "goes_on"));
   ow_add(body, ow_node("Add", "sum x", "more"));
@@ -384,7 +384,7 @@ if_model(gboolean constant, guint8 condition)
   if (constant)
     ow_constant(graph, "c", INFER_TYPE_BOOL, &INFER_DIMS_SCALAR, &condition);
   else
-    ow_message(graph, 11, ow_value("c", INFER_TYPE_BOOL, &INFER_DIMS_SCALAR, NULL));
+    pw_message(graph, 11, ow_value("c", INFER_TYPE_BOOL, &INFER_DIMS_SCALAR, NULL));
   ow_graph(node, "then_branch", branch("Neg"));
   ow_graph(node, "else_branch", branch("Abs"));
   ow_add(graph, node);
@@ -415,28 +415,28 @@ function_model(const char *called)
   GByteArray *node = ow_node("Leak", "x", "y"), *inner = ow_node(called, "v", "w");
   GByteArray *attr = g_byte_array_new();
 
-  ow_text(node, 7, "mine");
+  pw_string(node, 7, "mine");
   ow_float(node, "slope", 0.5f);
   ow_input(graph, "x", &INFER_DIMS(2), NULL);
   ow_add(graph, node);
   ow_output(graph, "y");
-  ow_text(attr, 1, "alpha");
-  ow_number(attr, 20, 1);
-  ow_text(attr, 21, "slope");
-  ow_message(inner, 5, attr);
+  pw_string(attr, 1, "alpha");
+  pw_int(attr, 20, 1);
+  pw_string(attr, 21, "slope");
+  pw_message(inner, 5, attr);
   if (!g_str_equal(called, "LeakyRelu"))
-    ow_text(inner, 7, "mine");
-  ow_text(function, 1, "Leak");
-  ow_text(function, 4, "v");
-  ow_text(function, 5, "w");
-  ow_text(function, 6, "slope");
-  ow_message(function, 7, inner);
+    pw_string(inner, 7, "mine");
+  pw_string(function, 1, "Leak");
+  pw_string(function, 4, "v");
+  pw_string(function, 5, "w");
+  pw_string(function, 6, "slope");
+  pw_message(function, 7, inner);
   ow_opset(function, 9, "", 17);
   ow_opset(function, 9, "mine", 1);
-  ow_text(function, 10, "mine");
+  pw_string(function, 10, "mine");
   GByteArray *model = ow_model(graph, 17);
   ow_opset(model, 8, "mine", 1);
-  ow_message(model, 25, function);
+  pw_message(model, 25, function);
   return model;
 }
 

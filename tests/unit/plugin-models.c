@@ -64,7 +64,7 @@ onnx_layer(const char *op, const char *domain)
   GByteArray *node = ow_node(op, "x", "y");
 
   if (domain)
-    ow_text(node, 7, domain);
+    pw_string(node, 7, domain);
   return node;
 }
 
@@ -261,10 +261,10 @@ test_tensorflow(void)
 
     for (guint k = 0; k < 2; k++) {
       GByteArray *dim = g_byte_array_new();
-      gw_number(dim, 1, k ? 4 : 1);
-      gw_message(shape, 2, dim);
+      pw_int(dim, 1, k ? 4 : 1);
+      pw_message(shape, 2, dim);
     }
-    gw_message(value, 7, shape);
+    pw_message(value, 7, shape);
     gw_attr(node, "shape", value);
     gw_type(node, "dtype", GW_FLOAT);
     gw_add(graph, node);

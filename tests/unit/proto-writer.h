@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <string.h>
 
 /* Writes protobuf messages by hand, for models that tests make. */
 
@@ -33,11 +34,7 @@ pw_bytes(GByteArray *out, guint field, gconstpointer data, gsize size)
 static inline void
 pw_string(GByteArray *out, guint field, const char *text)
 {
-  gsize n = 0;
-  while (text[n]) {
-    n++;
-  }
-  pw_bytes(out, field, text, n);
+  pw_bytes(out, field, text, strlen(text));
 }
 
 /** pw_message: adds @inner, which is freed. */

@@ -248,10 +248,10 @@ test_typed_values(void)
   float want[32];
 
   /* Two values for four elements: the last one repeats. */
-  gw_number(tensor, 1, GW_FLOAT);
-  gw_message(tensor, 2, gw_shape_message((gint64[]){2, 2}, 2));
-  gw_bytes(tensor, 5, packed, sizeof packed);
-  gw_message(value, 8, tensor);
+  pw_int(tensor, 1, GW_FLOAT);
+  pw_message(tensor, 2, gw_shape_message((gint64[]){2, 2}, 2));
+  pw_bytes(tensor, 5, packed, sizeof packed);
+  pw_message(value, 8, tensor);
   gw_attr(node, "value", value);
   gw_add(graph, node);
   gw_op(graph, "out", "MatMul", "image", "fill", NULL);
@@ -386,8 +386,8 @@ test_truncated(void)
     g_assert_true(!error || error->domain == INFER_ERROR);
   }
   g_autoptr(GByteArray) past = g_byte_array_new();
-  gw_varint(past, 1 << 3 | 2);
-  gw_varint(past, G_MAXUINT64 >> 1);
+  pw_varint(past, 1 << 3 | 2);
+  pw_varint(past, G_MAXUINT64 >> 1);
   check_refused(past, INFER_ERROR_MODEL, "runs past the end");
 }
 
@@ -402,12 +402,12 @@ test_deep_nesting(void)
   /* Each level takes less than 16 bytes more than the one inside; written from the outside. */
   for (guint depth = 0; depth < 100000; depth++) {
     length = 16 * (100000 - (gsize)depth);
-    gw_varint(value, 10 << 3 | 2);
-    gw_varint(value, length);
-    gw_varint(value, 2 << 3 | 2);
-    gw_varint(value, length);
-    gw_varint(value, 2 << 3 | 2);
-    gw_varint(value, length);
+    pw_varint(value, 10 << 3 | 2);
+    pw_varint(value, length);
+    pw_varint(value, 2 << 3 | 2);
+    pw_varint(value, length);
+    pw_varint(value, 2 << 3 | 2);
+    pw_varint(value, length);
   }
   GByteArray *node = gw_node("out", "Relu", "image", NULL);
   gw_attr(node, "f", value);
