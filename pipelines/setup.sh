@@ -58,11 +58,13 @@ ensure_packages() {
     { tail -n 30 "$log" >&2; die "apt-get install$missing failed"; }
 }
 
-# Configures the build folder once and builds what is asked for (all by default).
+# Configures the build folder once, with $setup_options, and builds what is asked for (all by
+# default).
 build_project() {
   if [ ! -f "$build/build.ninja" ]; then
     say "configuring $build"
-    meson setup "$build" "$top" --buildtype=release >"$log" 2>&1 ||
+    # shellcheck disable=SC2086
+    meson setup "$build" "$top" ${setup_options:---buildtype=release} >"$log" 2>&1 ||
       { cat "$log" >&2; die "meson setup failed"; }
   fi
   say "building"
