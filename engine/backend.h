@@ -239,6 +239,12 @@ INFER_API InferPlacement infer_frame_place(const InferFrame *frame, const InferP
 /** infer_frame_validate: checks sizes, crop, planes and strides of a frame. */
 INFER_API gboolean infer_frame_validate(const InferFrame *frame, GError **error);
 
+/** infer_image_target_validate: checks type, channels and sides of an image input; @halves says
+ *  whether it may be of 16-bit floats. */
+INFER_API gboolean infer_image_target_validate(const InferImageTarget *target,
+                                               const InferPreprocess *pre, gboolean halves,
+                                               GError **error);
+
 /** The symbol that a backend's module exports. */
 INFER_API const InferBackend *infer_backend_get(void);
 

@@ -156,3 +156,39 @@ infer_frame_validate(const InferFrame *frame, GError **error)
   }
   return TRUE;
 }
+
+static gboolean
+takes_type(InferType type, gboolean halves)
+{
+  return type == INFER_TYPE_FLOAT || type == INFER_TYPE_UINT8 ||
+         (halves && (type == INFER_TYPE_FLOAT16 || type == INFER_TYPE_BFLOAT16));
+}
+
+gboolean
+infer_image_target_validate(const InferImageTarget *target, const InferPreprocess *pre,
+                            gboolean halves, GError **error)
+{
+  guint channels = pre->color == INFER_COLOR_GRAY ? 1 : 3;
+
+  if (!takes_type(target->type, halves)) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
+                "an image input of type %s is not supported; use float%s or uint8",
+                infer_type_name(target->type), halves ? ", float16, bfloat16" : "");
+    return FALSE;
+  }
+  if (target->channels != channels) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "the image input has %u channels where the model info's color order has %u; set "
+                "the model info's color to %s",
+                target->channels, channels, target->channels == 1 ? "gray" : "rgb or bgr");
+    return FALSE;
+  }
+  if (target->width < 1 || target->width > MAX_SIDE || target->height < 1 ||
+      target->height > MAX_SIDE) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "an image input of %ux%u is not supported; sides may be 1..%d", target->width,
+                target->height, MAX_SIDE);
+    return FALSE;
+  }
+  return TRUE;
+}

@@ -5,7 +5,6 @@
 #include "cpu.h"
 #include "preprocess.h"
 
-#define MAX_SIDE 65535
 /* Geometries kept per thread, and frames worked on at once, which must all find room among them. */
 #define CACHE_SIZE 32
 #define CHUNK 16
@@ -475,34 +474,6 @@ run_jobs(const Work *work, const Job *jobs, guint n_jobs, Cache *cache, GError *
   return TRUE;
 }
 
-static gboolean
-check_target(const InferPreprocess *pre, const InferImageTarget *target, GError **error)
-{
-  guint channels = pre->color == INFER_COLOR_GRAY ? 1 : 3;
-
-  if (target->type != INFER_TYPE_FLOAT && target->type != INFER_TYPE_UINT8) {
-    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
-                "an image input of type %s is not supported; use float or uint8",
-                infer_type_name(target->type));
-    return FALSE;
-  }
-  if (target->channels != channels) {
-    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
-                "the image input has %u channels where the model info's color order has %u; set "
-                "the model info's color to %s",
-                target->channels, channels, target->channels == 1 ? "gray" : "rgb or bgr");
-    return FALSE;
-  }
-  if (target->width < 1 || target->width > MAX_SIDE || target->height < 1 ||
-      target->height > MAX_SIDE) {
-    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
-                "an image input of %ux%u is not supported; sides may be 1..%d", target->width,
-                target->height, MAX_SIDE);
-    return FALSE;
-  }
-  return TRUE;
-}
-
 gboolean
 infer_preprocess_frames(const InferRowOps *ops, const InferFrame *frames, guint n_frames,
                         const InferPreprocess *pre, const InferImageTarget *target, GError **error)
@@ -510,7 +481,7 @@ infer_preprocess_frames(const InferRowOps *ops, const InferFrame *frames, guint 
   Work work = {ops, pre, target, target->type == INFER_TYPE_FLOAT ? sizeof(float) : 1};
   Cache *cache = cache_get();
 
-  if (!check_target(pre, target, error))
+  if (!infer_image_target_validate(target, pre, FALSE, error))
     return FALSE;
   for (guint first = 0; first < n_frames; first += CHUNK) {
     guint n = MIN(n_frames - first, CHUNK);

@@ -5,7 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_SIDE 65535
 #define MAX_FRAMES 65535
 /* Copies that may wait for the device before the host has to. */
 #define SLOTS 4
@@ -309,35 +308,6 @@ place_planes(InferCudaFrame *out, const InferFrame *frame, const InferImageTarge
 /* --- the call --- */
 
 static gboolean
-check_target(const InferPreprocess *pre, const InferImageTarget *target, GError **error)
-{
-  guint channels = pre->color == INFER_COLOR_GRAY ? 1 : 3;
-
-  if (target->type != INFER_TYPE_FLOAT && target->type != INFER_TYPE_UINT8 &&
-      target->type != INFER_TYPE_FLOAT16 && target->type != INFER_TYPE_BFLOAT16) {
-    g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
-                "an image input of type %s is not supported; use float, float16, bfloat16 or uint8",
-                infer_type_name(target->type));
-    return FALSE;
-  }
-  if (target->channels != channels) {
-    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
-                "the image input has %u channels where the model info's color order has %u; set "
-                "the model info's color to %s",
-                target->channels, channels, target->channels == 1 ? "gray" : "rgb or bgr");
-    return FALSE;
-  }
-  if (target->width < 1 || target->width > MAX_SIDE || target->height < 1 ||
-      target->height > MAX_SIDE) {
-    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
-                "an image input of %ux%u is not supported; sides may be 1..%d", target->width,
-                target->height, MAX_SIDE);
-    return FALSE;
-  }
-  return TRUE;
-}
-
-static gboolean
 check_frames(const InferFrame *frames, guint n_frames, GError **error)
 {
   if (n_frames > MAX_FRAMES) {
@@ -400,7 +370,8 @@ infer_cuda_preprocess(InferStream *stream, const InferFrame *frames, guint n_fra
   InferCudaUploads *uploads;
   Slot *slot;
 
-  if (!check_target(pre, target, error) || !check_frames(frames, n_frames, error))
+  if (!infer_image_target_validate(target, pre, TRUE, error) ||
+      !check_frames(frames, n_frames, error))
     return FALSE;
   if (n_frames == 0)
     return TRUE;
