@@ -380,15 +380,31 @@ keep_constraints(InferNetwork *source, InferNetwork *network, GPtrArray *notes)
   }
 }
 
+/* Whether what a step writes follows from shapes, so that it is computed when they are prepared. */
+static gboolean
+is_shape_step(const InferStep *step, const InferOperand *operands)
+{
+  for (guint i = 0; i < step->n_outputs; i++)
+    if (!infer_operand_is_known(&operands[step->outputs[i]->index]))
+      return FALSE;
+  return TRUE;
+}
+
 /* Layers that the device has nothing for. */
 static void
 note_host_layers(const InferEngine *engine, GPtrArray *notes)
 {
-  if (engine->device->backend->host_memory)
+  InferNetwork *network = engine->program->network;
+  const InferSymbolValues values = typical_values(network);
+  g_autofree InferOperand *operands =
+      g_new0(InferOperand, infer_network_get_n_tensors(network) + 1);
+
+  if (engine->device->backend->host_memory ||
+      !infer_network_shapes(network, &values, operands, NULL))
     return;
   for (guint i = 0; i < engine->program->steps->len; i++) {
     const InferStep *step = engine->program->steps->pdata[i];
-    if (step->impl && step->impl->on_host)
+    if (step->impl && step->impl->on_host && !is_shape_step(step, operands))
       g_ptr_array_add(notes, g_strdup_printf("layer '%s' (%s) runs on the host: device %s has no "
                                              "implementation for it",
                                              step->name, step->nodes[step->anchor]->op->name,

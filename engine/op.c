@@ -241,6 +241,29 @@ infer_operand_from_tensor(InferOperand *operand, const InferTensor *tensor)
   operand->content = tensor->content;
 }
 
+gboolean
+infer_operand_is_known(const InferOperand *operand)
+{
+  return operand->has_content && !operand->value && infer_dims_is_constant(&operand->content) &&
+         infer_dims_is_constant(&operand->dims) &&
+         infer_dims_count(&operand->dims) == operand->content.n;
+}
+
+InferArray *
+infer_operand_content_new(InferType type, const InferDims *dims, const InferDims *content,
+                          GError **error)
+{
+  InferArray *array = infer_array_new(type, dims, error);
+
+  for (gint i = 0; array && i < content->n; i++) {
+    if (type == INFER_TYPE_INT64)
+      ((gint64 *)array->data)[i] = content->d[i];
+    else
+      infer_array_set_double(array, (gsize)i, (double)content->d[i]);
+  }
+  return array;
+}
+
 static gboolean
 make_outputs(const InferOperand *shapes, InferArray **out, guint n_out, GError **error)
 {

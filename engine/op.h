@@ -199,5 +199,10 @@ INFER_API gboolean infer_op_eval_alloc(const InferNode *node, const InferArray *
 /** infer_operand_from_array: an operand with a constant value and its content. */
 void infer_operand_from_array(InferOperand *operand, const InferArray *array);
 void infer_operand_from_tensor(InferOperand *operand, const InferTensor *tensor);
+/** infer_operand_is_known: whether shapes alone tell all elements of what is no constant. */
+gboolean infer_operand_is_known(const InferOperand *operand);
+/** infer_operand_content_new: the array that @content, all of whose elements are known, tells. */
+InferArray *infer_operand_content_new(InferType type, const InferDims *dims,
+                                      const InferDims *content, GError **error);
 
 G_END_DECLS

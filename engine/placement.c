@@ -277,7 +277,8 @@ may_be_part(const Placement *self, guint tensor)
 {
   const InferTensor *t = tensor_of(self, tensor);
 
-  return !t->is_input && !t->is_output && !t->value && infer_type_bits(t->type) >= 8;
+  return !t->is_input && !t->is_output && !t->value && !self->prepared->known[tensor] &&
+         infer_type_bits(t->type) >= 8;
 }
 
 /* The link back along @link, which leads from @tensor to its host. */
@@ -469,7 +470,7 @@ place_step(Placement *self, guint index, gboolean concat)
   const InferStep *step = self->prepared->program->steps->pdata[index];
   g_autoptr(GArray) parts = g_array_new(FALSE, FALSE, sizeof(Part));
 
-  if (!find_parts(self, step, concat, parts))
+  if (self->prepared->skipped[index] || !find_parts(self, step, concat, parts))
     return;
   self->prepared->skipped[index] = TRUE;
   if (try_parts(self, parts, 0, parts->len))
@@ -492,7 +493,7 @@ link_views(Placement *self)
     Link *link;
     gint rank;
 
-    if (!infer_step_is_view(step))
+    if (!infer_step_is_view(step) || prepared->skipped[s])
       continue;
     link = &self->links[node->outputs[0]->index];
     *link = (Link){.kind = LINK_RESHAPE, .host = node->inputs[0]->index};

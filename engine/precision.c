@@ -196,11 +196,13 @@ output_types(InferNetwork *network)
   return types;
 }
 
-/* Whether a node has a choice at all: it reads or writes floats, and what it writes follows what it
- * reads. */
+/* Whether a node has a choice at all: it reads or writes floats, not only their dimensions, and
+ * what it writes follows what it reads. */
 static gboolean
 has_floats(const InferNode *node)
 {
+  if (strcmp(node->op->name, "Shape") == 0 || strcmp(node->op->name, "Size") == 0)
+    return FALSE;
   for (guint i = 0; i < node->n_inputs; i++)
     if (node->inputs[i] &&
         (node->inputs[i]->type == INFER_TYPE_FLOAT || is_half(node->inputs[i]->type)))

@@ -221,6 +221,64 @@ infer_network_shapes(InferNetwork *network, const InferSymbolValues *values, Inf
   return TRUE;
 }
 
+/* --- what shapes alone tell --- */
+
+static gboolean
+is_known_step(const InferPrepared *self, guint index)
+{
+  const InferStep *step = self->program->steps->pdata[index];
+
+  for (guint i = 0; i < step->n_outputs; i++)
+    if (!self->known[step->outputs[i]->index])
+      return FALSE;
+  return step->n_outputs > 0;
+}
+
+static gboolean
+load_known(InferPrepared *self, const InferTensor *tensor, const InferDims *content, GError **error)
+{
+  const InferBuffer *buffer = &self->buffers[tensor->index];
+  g_autoptr(InferArray) value =
+      infer_operand_content_new(buffer->type, &buffer->dims, content, error);
+  guint8 *memory = self->known_memory + self->offsets[tensor->index];
+
+  if (!value)
+    return FALSE;
+  if (!self->backend->host_memory)
+    return self->backend->load(self->device, memory, value->data, value->size, error);
+  memcpy(memory, value->data, value->size);
+  return TRUE;
+}
+
+/* The contents of small vectors of integers that follow from shapes (Shape, and what is computed
+ * of it) are written once, here, and the steps that would compute them are not run. */
+static gboolean
+settle_known(InferPrepared *self, const InferOperand *operands, GError **error)
+{
+  gsize size = 0;
+
+  for (guint i = 0; i < self->n_tensors; i++) {
+    const InferTensor *tensor = infer_network_get_tensor(self->program->network, i);
+    self->known[i] = tensor->producer && !tensor->is_output && infer_operand_is_known(&operands[i]);
+    if (!self->known[i])
+      continue;
+    self->offsets[i] = size;
+    size += INFER_MEMORY_ALIGNMENT;
+  }
+  if (size == 0)
+    return TRUE;
+  self->known_memory = self->backend->alloc(self->device, size, error);
+  if (!self->known_memory)
+    return FALSE;
+  for (guint i = 0; i < self->n_tensors; i++)
+    if (self->known[i] && !load_known(self, infer_network_get_tensor(self->program->network, i),
+                                      &operands[i].content, error))
+      return FALSE;
+  for (guint s = 0; s < self->n_steps; s++)
+    self->skipped[s] = is_known_step(self, s);
+  return TRUE;
+}
+
 static gboolean
 infer_concrete(InferPrepared *self, const InferSymbolValues *values, GError **error)
 {
@@ -231,7 +289,7 @@ infer_concrete(InferPrepared *self, const InferSymbolValues *values, GError **er
   for (guint i = 0; i < self->n_tensors; i++)
     if (!set_buffer(self, infer_network_get_tensor(self->program->network, i), &operands[i], error))
       return FALSE;
-  return TRUE;
+  return settle_known(self, operands, error);
 }
 
 /* --- steps --- */
@@ -373,6 +431,8 @@ find_lives(InferPrepared *self, InferLife *lives, gboolean keep_all)
     lives[i] = (InferLife){.first = G_MAXUINT, .last = 0};
   for (guint s = 0; s < self->n_steps; s++) {
     const InferStep *step = self->program->steps->pdata[s];
+    if (is_known_step(self, s))
+      continue;
     for (guint i = 0; i < step->n_inputs; i++)
       touch(&lives[self->roots[step->inputs[i]->index]], s);
     for (guint i = 0; i < step->n_outputs; i++)
@@ -411,6 +471,13 @@ place_io(InferPrepared *self, gboolean *is_io)
   return TRUE;
 }
 
+/* Whether a tensor takes part of the memory of a context. */
+static gboolean
+has_memory(const InferPrepared *self, guint tensor)
+{
+  return self->roots[tensor] == tensor && !self->buffers[tensor].value && !self->known[tensor];
+}
+
 static gboolean
 place_all(InferPrepared *self, gboolean keep_all, GError **error)
 {
@@ -422,8 +489,7 @@ place_all(InferPrepared *self, gboolean keep_all, GError **error)
   if (!place_io(self, is_io))
     goto too_large;
   for (guint i = 0; i < self->n_tensors; i++) {
-    gsize size =
-        self->roots[i] == i && !self->buffers[i].value ? infer_buffer_size(&self->buffers[i]) : 0;
+    gsize size = has_memory(self, i) ? infer_buffer_size(&self->buffers[i]) : 0;
     if (size > ((gsize)1 << 40))
       goto too_large;
     self->tensors_size += size;
@@ -433,7 +499,7 @@ place_all(InferPrepared *self, gboolean keep_all, GError **error)
       arena > ((gsize)1 << 40))
     goto too_large;
   for (guint i = 0; i < self->n_tensors; i++)
-    if (self->roots[i] == i && !is_io[i])
+    if (has_memory(self, i) && !is_io[i])
       self->offsets[i] = self->io_size + lives[i].offset;
   for (guint s = 0; s < self->n_steps; s++)
     self->workspaces[s] = self->io_size + lives[self->n_tensors + s].offset;
@@ -528,12 +594,14 @@ infer_prepared_new(const InferProgram *program, InferDevice *device, InferPacks 
 
   self->batch = batch;
   self->program = program;
+  self->device = device;
   self->backend = device->backend;
   self->n_tensors = infer_network_get_n_tensors(program->network);
   self->n_steps = program->steps->len;
   self->buffers = g_new0(InferBuffer, self->n_tensors + 1);
   self->roots = g_new0(guint, self->n_tensors + 1);
   self->shifts = g_new0(gsize, self->n_tensors + 1);
+  self->known = g_new0(gboolean, self->n_tensors + 1);
   self->skipped = g_new0(gboolean, self->n_steps + 1);
   self->offsets = g_new0(gsize, self->n_tensors + 1);
   self->states = g_new0(gpointer, self->n_steps + 1);
@@ -566,6 +634,9 @@ infer_prepared_free(gpointer data)
   g_free(self->buffers);
   g_free(self->roots);
   g_free(self->shifts);
+  if (self->known_memory)
+    self->backend->free(self->device, self->known_memory);
+  g_free(self->known);
   g_free(self->skipped);
   g_free(self->offsets);
   g_free(self->states);

@@ -73,7 +73,9 @@ gboolean infer_network_shapes(InferNetwork *network, const InferSymbolValues *va
  * @buffers: per tensor: concrete dimensions and strides
  * @roots: per tensor: the tensor whose memory it has
  * @shifts: per tensor: bytes from the start of its root's memory
- * @skipped: per step: what it would copy is in place already
+ * @known: per tensor: shapes alone tell its contents, which lie in @known_memory
+ * @known_memory: (nullable): the device's memory for them
+ * @skipped: per step: what it would copy is in place already, or what it would compute is known
  * @offsets: per tensor: where it lies in the memory; of roots that are not constant
  * @memory_size: bytes of memory that a context needs
  * @io_size: bytes of it at the start that are inputs and outputs
@@ -95,10 +97,13 @@ typedef struct {
   guint n_tensors;
   guint n_steps;
   const InferProgram *program;
+  InferDevice *device;
   const InferBackend *backend;
   InferBuffer *buffers;
   guint *roots;
   gsize *shifts;
+  gboolean *known;
+  guint8 *known_memory;
   gboolean *skipped;
   gsize *offsets;
   gsize memory_size;
@@ -137,16 +142,18 @@ infer_prepared_at(const InferPrepared *prepared, gsize offset, guint8 *base)
   return offset < prepared->io_size ? prepared->io + offset : base + (offset - prepared->io_size);
 }
 
-/** Where @tensor lies when the memory is at @base; constants where they are. */
+/** Where @tensor lies when the memory is at @base; constants and what is known where they are. */
 static inline gpointer
 infer_prepared_data(const InferPrepared *prepared, const InferTensor *tensor, guint8 *base)
 {
   guint root = prepared->roots[tensor->index];
-  guint8 *memory = prepared->buffers[root].value
-                       ? (guint8 *)prepared->buffers[root].value->data
-                       : infer_prepared_at(prepared, prepared->offsets[root], base);
+  gsize shift = prepared->shifts[tensor->index];
 
-  return memory + prepared->shifts[tensor->index];
+  if (prepared->buffers[root].value)
+    return (guint8 *)prepared->buffers[root].value->data + shift;
+  if (prepared->known[root])
+    return prepared->known_memory + prepared->offsets[root] + shift;
+  return infer_prepared_at(prepared, prepared->offsets[root], base) + shift;
 }
 
 /** Bytes of a tensor in memory. */

@@ -184,7 +184,7 @@ roialign_eval(const InferEvalArgs *args, GError **error)
   if (!read_settings(args->node, &s, error))
     return FALSE;
   for (gint64 roi = 0; roi < args->in[1]->dims.d[0]; roi++) {
-    double start[2], size[2];
+    double start[2] = {0}, size[2] = {0};
 
     if (images[roi] < 0 || images[roi] >= x->d[0])
       return infer_op_error(args->node, error, INFER_ERROR_SHAPE,

@@ -55,15 +55,9 @@ fold_content(InferNetwork *network, const InferUses *uses, InferTensor *tensor)
       !infer_dims_is_constant(&tensor->content) || !infer_dims_is_constant(&tensor->dims) ||
       infer_dims_count(&tensor->dims) != tensor->content.n || uses->nodes[tensor->index]->len == 0)
     return FALSE;
-  value = infer_array_new(tensor->type, &tensor->dims, NULL);
+  value = infer_operand_content_new(tensor->type, &tensor->dims, &tensor->content, NULL);
   if (!value)
     return FALSE;
-  for (gint i = 0; i < tensor->content.n; i++) {
-    if (tensor->type == INFER_TYPE_INT64)
-      ((gint64 *)value->data)[i] = tensor->content.d[i];
-    else
-      infer_array_set_double(value, (gsize)i, (double)tensor->content.d[i]);
-  }
   /* The node may have other outputs, so that it goes on to write this one. */
   return infer_network_replace(network, tensor, infer_network_add_constant(network, name, value));
 }

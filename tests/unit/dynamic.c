@@ -242,6 +242,92 @@ test_data_dependent(void)
   }
 }
 
+/* A picture twice as large as it comes, by what Shape says: no constant can say it. */
+static InferNetwork *
+make_doubled(void)
+{
+  InferNetwork *network = infer_network_new();
+  gint64 n = infer_network_add_symbol(network, "batch", 1, 1, 8);
+  gint64 h = infer_network_add_symbol(network, "height", 4, 8, 16);
+  const gint64 zero = 0, two = 2, four = 4, twice[] = {2, 2};
+  InferTensor *x =
+      infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &INFER_DIMS(n, 3, h, 8), NULL, NULL);
+  InferTensor *shape = add(network, "Shape", &x, 1, NULL), *first, *last, *sizes, *y;
+  g_autoptr(InferArray) start = infer_array_new_int64s(&zero, 1);
+  g_autoptr(InferArray) middle = infer_array_new_int64s(&two, 1);
+  g_autoptr(InferArray) end = infer_array_new_int64s(&four, 1);
+  g_autoptr(InferArray) factors = infer_array_new_int64s(twice, 2);
+  InferTensor *from = infer_network_add_constant(network, NULL, start);
+  InferTensor *half = infer_network_add_constant(network, NULL, middle);
+  InferTensor *to = infer_network_add_constant(network, NULL, end);
+
+  first = add(network, "Slice", (InferTensor *[]){shape, from, half}, 3, NULL);
+  last = add(network, "Slice", (InferTensor *[]){shape, half, to}, 3, NULL);
+  last = add(network, "Mul",
+             (InferTensor *[]){last, infer_network_add_constant(network, NULL, factors)}, 2, NULL);
+  sizes = add(network, "Concat", (InferTensor *[]){first, last}, 2,
+              infer_attrs_new("axis", 'i', (gint64)0, NULL));
+  y = add(network, "Relu", &x, 1, NULL);
+  y = add(network, "Resize", (InferTensor *[]){y, NULL, NULL, sizes}, 4,
+          infer_attrs_new("mode", 's', "nearest", "coordinate_transformation_mode", 's',
+                          "asymmetric", "nearest_mode", 's', "floor", NULL));
+  g_assert_true(infer_network_mark_output(network, y, "y", NULL));
+  return network;
+}
+
+static void
+check_doubled(InferContext *context, gint64 batch, gint64 height)
+{
+  g_autoptr(GError) error = NULL;
+  InferDims dims = INFER_DIMS(batch, 3, height, 8);
+  gsize size;
+  float *x;
+  const float *y;
+
+  g_assert_true(infer_context_set_dims(context, "x", &dims, &error));
+  x = infer_context_map(context, "x", &size, &error);
+  for (gsize i = 0; i < size / sizeof(float); i++)
+    x[i] = (float)i;
+  y = infer_context_map(context, "y", &size, &error);
+  infer_context_run(context, &error);
+  g_assert_no_error(error);
+  g_assert_cmpuint(size, ==, (gsize)(batch * 3 * height * 2 * 16) * sizeof(float));
+  for (gint64 plane = 0; plane < batch * 3; plane++)
+    for (gint64 i = 0; i < height * 2; i++)
+      for (gint64 j = 0; j < 16; j++, y++)
+        g_assert_cmpfloat(*y, ==, (float)((plane * height + i / 2) * 8 + j / 2));
+}
+
+/* What shapes alone tell is computed when a shape is prepared and not again. */
+static void
+test_shape_arithmetic(gconstpointer device)
+{
+  g_autoptr(InferNetwork) network = make_doubled();
+  g_autoptr(InferBuilder) builder = infer_builder_new();
+  g_autoptr(InferEngine) engine = NULL;
+  g_autoptr(InferContext) context = NULL;
+  g_autoptr(GError) error = NULL;
+  InferStepTime time;
+  guint n = 0;
+
+  infer_builder_set_device(builder, device);
+  infer_builder_set_max_batch(builder, 4);
+  infer_builder_set_profile(builder, "height", 4, 8, 16);
+  engine = infer_builder_build(builder, network, NULL, NULL, &error);
+  g_assert_no_error(error);
+  context = infer_context_new(engine, &error);
+  check_doubled(context, 1, 8);
+  check_doubled(context, 3, 16);
+  check_doubled(context, 1, 8);
+  for (guint i = 0; infer_context_get_step_time(context, i, &time); i++)
+    if (g_str_has_prefix(time.name, "Shape") || g_str_has_prefix(time.name, "Slice") ||
+        g_str_has_prefix(time.name, "Mul") || g_str_has_prefix(time.name, "Concat")) {
+      g_assert_cmpstr(time.implementation, ==, "view");
+      n++;
+    }
+  g_assert_cmpuint(n, >=, 3);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -250,5 +336,7 @@ main(int argc, char **argv)
   g_test_add_func("/dynamic/refused", test_refused);
   g_test_add_func("/dynamic/fixed", test_fixed);
   g_test_add_func("/dynamic/data-dependent", test_data_dependent);
+  g_test_add_data_func("/dynamic/shape-arithmetic", "cpu", test_shape_arithmetic);
+  g_test_add_data_func("/dynamic/shape-arithmetic-apart", "null", test_shape_arithmetic);
   return g_test_run();
 }
