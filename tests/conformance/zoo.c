@@ -38,6 +38,8 @@ build(const ZooEntry *entry, GError **error)
   infer_builder_set_device(builder, "cpu");
   infer_builder_set_max_batch(builder, BATCH);
   infer_builder_set_timing_cache(builder, "");
+  /* The memory of tensors is looked at, and timing may choose a tactic that wants far more. */
+  infer_builder_set_workspace_limit(builder, 1 << 20);
   /* The plain evaluation of these takes minutes; their layers are compared with it elsewhere. */
   infer_builder_set_verify(builder, FALSE);
   return infer_builder_build(builder, network, entry->name, NULL, error);
