@@ -24,6 +24,8 @@ infer_context_get_step_time(InferContext *self, guint index, InferStepTime *time
                          : self->current ? self->current->impls[index]->name
                                          : step->impl->name;
   time->nanoseconds = self->times[index];
+  time->operations = self->current ? infer_prepared_step_operations(self->current, index) : 0;
+  time->bytes = self->current ? infer_prepared_step_bytes(self->current, index) : 0;
   return TRUE;
 }
 

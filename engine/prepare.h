@@ -171,6 +171,12 @@ gboolean infer_prepared_can_capture(const InferPrepared *prepared);
 gboolean infer_prepared_run_made_up(const InferPrepared *prepared, guint8 *base,
                                     InferStream *stream, GError **error);
 
+/** Multiplications and additions of a step's convolutions and matrix products. */
+gint64 infer_prepared_step_operations(const InferPrepared *prepared, guint index);
+
+/** Bytes of a step's operands, each counted once. */
+gint64 infer_prepared_step_bytes(const InferPrepared *prepared, guint index);
+
 /** Runs one step. */
 gboolean infer_prepared_run_step(const InferPrepared *prepared, guint index, guint8 *base,
                                  InferStream *stream, GError **error);

@@ -340,11 +340,16 @@ INFER_API gsize infer_context_get_memory_size(InferContext *context, gsize *tens
  * @name: the step's name
  * @implementation: what ran it
  * @nanoseconds: time of the last run
+ * @operations: multiplications and additions of its convolutions and matrix products, of the
+ *   current batch; what else it computes is not counted
+ * @bytes: of its operands, each counted once: what has to be read and written at least
  */
 typedef struct {
   const char *name;
   const char *implementation;
   guint64 nanoseconds;
+  gint64 operations;
+  gint64 bytes;
 } InferStepTime;
 
 /**

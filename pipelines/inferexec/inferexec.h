@@ -225,10 +225,12 @@ typedef struct {
   guint64 finished; /* results are there */
 } ExecTime;
 
-/** Time of one step over all profiled runs, in milliseconds. */
+/** Time of one step over all profiled runs, in milliseconds, and what it does in each. */
 typedef struct {
   char *name;
   char *implementation;
+  gint64 operations;
+  gint64 bytes;
   double total;
   GArray *times;
 } ExecStep;

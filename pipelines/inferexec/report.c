@@ -120,14 +120,23 @@ fit(const char *text, glong width)
   return g_strdup_printf("%.*s...%s", (int)left, text, text + length - right);
 }
 
+/* Of a step's median time: @work is in units of one: operations or bytes; the result is in 10^9 a
+ * second. */
+static double
+per_second(const ExecStep *step, gint64 work)
+{
+  double median = step_median(step);
+  return median > 0 ? (double)work / (median * 1e6) : 0;
+}
+
 void
 exec_report_profile(const ExecArgs *args, const ExecTrace *trace)
 {
   double total = total_time(trace);
   guint views = 0;
   exec_info("=== Profile (%u runs of their own) ===", trace->profiled);
-  exec_info("%-48s %-32s %12s %12s %12s %8s", "Step", "Implementation", "Time (ms)", "Avg. (ms)",
-            "Median (ms)", "Time %");
+  exec_info("%-48s %-32s %12s %12s %12s %8s %10s %10s", "Step", "Implementation", "Time (ms)",
+            "Avg. (ms)", "Median (ms)", "Time %", "GFLOP/s", "GB/s");
   for (guint i = 0; i < trace->steps->len; i++) {
     const ExecStep *step = trace->steps->pdata[i];
     /* A view runs nothing: its time is that of reading the clock. */
@@ -137,8 +146,10 @@ exec_report_profile(const ExecArgs *args, const ExecTrace *trace)
     }
     g_autofree char *name = fit(step->name, 48);
     g_autofree char *implementation = fit(step->implementation, 32);
-    exec_info("%-48s %-32s %12.3f %12.4f %12.4f %7.1f%%", name, implementation, step->total,
-              step->total / trace->profiled, step_median(step), share(step->total, total));
+    exec_info("%-48s %-32s %12.3f %12.4f %12.4f %7.1f%% %10.1f %10.1f", name, implementation,
+              step->total, step->total / trace->profiled, step_median(step),
+              share(step->total, total), per_second(step, step->operations),
+              per_second(step, step->bytes));
   }
   exec_info("%-48s %-32s %12.3f %12.4f %12s %7.1f%%", "Total", "", total, total / trace->profiled,
             "", share(total, total));
@@ -210,6 +221,10 @@ exec_export_profile(const char *path, const ExecTrace *trace, GError **error)
     add_double(builder, "averageMs", step->total / trace->profiled);
     add_double(builder, "medianMs", step_median(step));
     add_double(builder, "percentage", share(step->total, total));
+    json_builder_set_member_name(builder, "operations");
+    json_builder_add_int_value(builder, step->operations);
+    json_builder_set_member_name(builder, "bytes");
+    json_builder_add_int_value(builder, step->bytes);
     json_builder_end_object(builder);
   }
   json_builder_end_array(builder);

@@ -172,6 +172,8 @@ collect_steps(InferContext *context, ExecTrace *trace)
       ExecStep *step = g_new0(ExecStep, 1);
       step->name = g_strdup(time.name);
       step->implementation = g_strdup(time.implementation);
+      step->operations = time.operations;
+      step->bytes = time.bytes;
       step->times = g_array_new(FALSE, FALSE, sizeof(double));
       g_ptr_array_add(trace->steps, step);
     }

@@ -241,6 +241,9 @@ def test_reports(folder, model):
     times, profile = loaded["times"], loaded["profile"]
     check("one record of times a run", len(times) == 2 and all(
         t["endComputeMs"] >= t["endEnqMs"] >= t["startEnqMs"] for t in times), times)
+    check("profile counts work", "GFLOP/s" in done.stdout and all(
+        p["bytes"] >= 0 for p in profile[1:]) and any(p["operations"] > 0 for p in profile[1:]),
+        profile)
     check("profile adds up to 100 %", profile[0]["count"] > 0 and math.isclose(
         sum(p["percentage"] for p in profile[1:]), 100, abs_tol=0.1), profile)
 

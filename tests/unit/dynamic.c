@@ -110,6 +110,21 @@ check_size(InferContext *context, InferNetwork *network, const InferDims *dims)
     g_assert_cmpfloat(fabsf(map[i] - ((const float *)want->data)[i]), <, 1e-4f);
 }
 
+/* Only the convolution's multiplications and additions count; its operands are read and written. */
+static void
+check_work(InferContext *context, gint64 pixels)
+{
+  InferStepTime time;
+  gint64 operations = 0, bytes = 0;
+
+  for (guint i = 0; infer_context_get_step_time(context, i, &time); i++) {
+    operations += time.operations;
+    bytes += time.bytes;
+  }
+  g_assert_cmpint(operations, ==, 2 * pixels * 8 * 3 * 3 * 3);
+  g_assert_cmpint(bytes, >=, pixels * (3 + 8 / 4) * (gint64)sizeof(float));
+}
+
 static void
 test_sizes(void)
 {
@@ -126,6 +141,7 @@ test_sizes(void)
     check_size(context, network, &INFER_DIMS(1, 3, 16, 16));
     check_size(context, network, &INFER_DIMS(3, 3, 20, 48));
     check_size(context, network, &INFER_DIMS(4, 3, 48, 8));
+    check_work(context, 4 * 48 * 8);
     check_size(context, network, &INFER_DIMS(1, 3, 16, 16));
   }
 }
