@@ -113,6 +113,8 @@ infer_arena_grow(InferArena *self, gsize size, gpointer user, GError **error)
 {
   guint8 *memory;
 
+  /* Of no bytes too, so that what lies in them is somewhere. */
+  size = MAX(size, 1);
   if (size <= self->size || self->fixed)
     return TRUE;
   if (!check_free(self, user, error))

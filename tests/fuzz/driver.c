@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * driver [ROUNDS [FILE...]]: gives a fuzz target its seeds (and the files), whole, cut and changed
- * at random, ROUNDS times. The sequence is the same every time.
+ * driver [ROUNDS [PATH...]]: gives a fuzz target its seeds (and the files, and those in the
+ * directories), whole, cut and changed at random, ROUNDS times. The sequence is the same every time.
  * driver --write-seeds DIR: writes the seeds into a directory.
  */
 #include "fuzz.h"
@@ -62,6 +62,45 @@ write_seeds(const char *dir)
   return 0;
 }
 
+static void
+add_file(GPtrArray *seeds, const char *path)
+{
+  g_autoptr(GError) error = NULL;
+  char *data;
+  gsize size;
+
+  if (!g_file_get_contents(path, &data, &size, &error)) {
+    printf("Bail out! %s\n", error->message);
+    exit(1);
+  }
+  g_ptr_array_add(seeds, g_bytes_new_take(data, size));
+}
+
+static gint
+by_name(gconstpointer a, gconstpointer b)
+{
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void
+add_path(GPtrArray *seeds, const char *path)
+{
+  g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+  GDir *dir = g_file_test(path, G_FILE_TEST_IS_DIR) ? g_dir_open(path, 0, NULL) : NULL;
+  const char *name;
+
+  if (!dir) {
+    add_file(seeds, path);
+    return;
+  }
+  while ((name = g_dir_read_name(dir)))
+    g_ptr_array_add(names, g_build_filename(path, name, NULL));
+  g_dir_close(dir);
+  g_ptr_array_sort(names, by_name);
+  for (guint i = 0; i < names->len; i++)
+    add_file(seeds, names->pdata[i]);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -72,12 +111,8 @@ main(int argc, char **argv)
   if (argc == 3 && strcmp(argv[1], "--write-seeds") == 0)
     return write_seeds(argv[2]);
   seeds = fuzz_seeds();
-  for (int i = 2; i < argc; i++) {
-    char *data;
-    gsize size;
-    if (g_file_get_contents(argv[i], &data, &size, NULL))
-      g_ptr_array_add(seeds, g_bytes_new_take(data, size));
-  }
+  for (int i = 2; i < argc; i++)
+    add_path(seeds, argv[i]);
   for (guint i = 0; i < seeds->len; i++) {
     gsize size;
     const guint8 *data = g_bytes_get_data(seeds->pdata[i], &size);
