@@ -13,7 +13,14 @@ typedef struct {
   GCancellable *cancellable;
   double after;
   gint64 when;
+  const char *stage; /* that was reached last */
 } Cancel;
+
+static void
+progress(const char *stage, double fraction, gpointer user_data)
+{
+  ((Cancel *)user_data)->stage = stage;
+}
 
 static gpointer
 cancel_later(gpointer data)
@@ -28,7 +35,8 @@ cancel_later(gpointer data)
 
 /* Seconds from cancelling to the end; negative when the build was done before. */
 static gboolean
-build_cancelled(const ZooEntry *entry, double after, double *took, GError **error)
+build_cancelled(const ZooEntry *entry, double after, double *took, const char **stage,
+                GError **error)
 {
   g_autoptr(GError) reason = NULL;
   g_autoptr(GCancellable) cancellable = g_cancellable_new();
@@ -41,10 +49,12 @@ build_cancelled(const ZooEntry *entry, double after, double *took, GError **erro
 
   infer_builder_set_device(builder, "cpu");
   infer_builder_set_timing_cache(builder, "");
+  infer_builder_set_progress(builder, progress, &cancel, NULL);
   thread = g_thread_new("cancel", cancel_later, &cancel);
   engine = infer_builder_build(builder, network, entry->name, cancellable, &reason);
   end = g_get_monotonic_time();
   g_thread_join(thread);
+  *stage = cancel.stage;
   *took = engine ? -1 : (double)(end - cancel.when) / 1e6;
   if (engine || g_error_matches(reason, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return TRUE;
@@ -56,14 +66,16 @@ static gboolean
 report(const ZooEntry *entry, double step, GError **error)
 {
   double longest = 0, at = 0, took = 0;
+  const char *stage = NULL, *where = NULL;
 
   for (double after = step; took >= 0; after += step) {
-    if (!build_cancelled(entry, after, &took, error))
+    if (!build_cancelled(entry, after, &took, &stage, error))
       return FALSE;
     if (took > longest)
-      longest = took, at = after;
+      longest = took, at = after, where = stage;
   }
-  printf("%-14s at most %.2f s, when cancelled after %.2f s\n", entry->name, longest, at);
+  printf("%-14s at most %.2f s, when cancelled after %.2f s, at '%s'\n", entry->name, longest, at,
+         where ? where : "");
   fflush(stdout);
   return TRUE;
 }
