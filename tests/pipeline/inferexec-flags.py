@@ -169,6 +169,8 @@ def test_shapes(folder):
 
 
 def test_old_names(onnx):
+    fails("a batch of a model that has its own", run("--onnx=" + onnx, "--batch=3", *QUICK),
+          "--batch=3", "fixed batch")
     passes("--workspace", run("--onnx=" + onnx, "--workspace=16", "--buildOnly", "--device=cpu"))
     fails("no workspace", run("--onnx=" + onnx, "--workspace=0"), "--workspace=0")
     passes("--int8 on a device without it", run("--onnx=" + onnx, "--int8", "--buildOnly",
