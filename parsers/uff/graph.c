@@ -190,16 +190,25 @@ uff_doubles(const UffImport *im, const UffNode *node, const char *name, double *
   return n;
 }
 
-const gint64 *
-uff_order(const UffImport *im, const UffNode *node, guint index, gsize n)
+gsize
+uff_order(const UffImport *im, const UffNode *node, guint index, gint64 order[UFF_MAX_ORDER])
 {
   const InferUff__Data *data = uff_field(im, node, "inputs_orders");
   const InferUff__ListDimensionOrders *list = data ? data->dim_orders_list : NULL;
-  const InferUff__ListInt64 *order = list && index < list->n_val && list->val[index]->n_orders > 0
-                                         ? list->val[index]->orders[0]->value
-                                         : NULL;
+  const InferUff__ListInt64 *have = list && index < list->n_val && list->val[index]->n_orders > 0
+                                        ? list->val[index]->orders[0]->value
+                                        : NULL;
+  gsize n = 0;
 
-  return order && order->n_val == n ? order->val : NULL;
+  for (gsize i = 0; have && i < have->n_val; i++) {
+    gboolean range = have->val[i] == 2 && i + 1 < have->n_val && have->val[i + 1] == G_MAXINT32;
+    i += range;
+    if (n == UFF_MAX_ORDER) {
+      return 0;
+    }
+    order[n++] = range || have->val[i] >= 2 ? UFF_REST : have->val[i];
+  }
+  return n;
 }
 
 GVariant *
@@ -292,7 +301,8 @@ uff_constant(const UffImport *im, const UffNode *node, GError **error)
 gboolean
 uff_channels_last(const UffImport *im, const UffNode *node, guint index)
 {
-  const gint64 *order = uff_order(im, node, index, 3);
+  gint64 order[UFF_MAX_ORDER];
+  gsize n = uff_order(im, node, index, order);
 
-  return order && order[2] == 1;
+  return n > 0 && order[n - 1] == 1;
 }

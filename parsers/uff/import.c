@@ -247,6 +247,24 @@ mark_output(UffImport *im, UffNode *node, GError **error)
   return tensor && infer_network_mark_output(im->network, tensor, name, error);
 }
 
+/* A name that is misspelt would leave the file's dimensions as they are. */
+static gboolean
+check_shapes(const UffImport *im, GError **error)
+{
+  const char *const *shapes = im->options ? im->options->shapes : NULL;
+
+  for (gsize i = 0; shapes && shapes[i]; i++) {
+    const char *colon = strrchr(shapes[i], ':');
+    g_autofree char *name = g_strndup(shapes[i], colon ? (gsize)(colon - shapes[i]) : 0);
+    const UffNode *node = g_hash_table_lookup(im->by_name, name);
+    if (!node || !g_str_equal(node->def->operation, "Input")) {
+      return uff_error(error, INFER_ERROR_ARGUMENT, "the shape '%s' is of no input of the graph",
+                       shapes[i]);
+    }
+  }
+  return TRUE;
+}
+
 static void
 guess_image(UffImport *im, InferModelInfo *info)
 {
@@ -297,7 +315,8 @@ parse(GBytes *bytes, const InferParseOptions *options, GError **error)
       g_hash_table_insert(im.ops, (gpointer)op->name, (gpointer)op);
     }
   }
-  if (!uff_graph_load(&im, error) || !find_outputs(&im, outputs, error)) {
+  if (!uff_graph_load(&im, error) || !check_shapes(&im, error) ||
+      !find_outputs(&im, outputs, error)) {
     return NULL;
   }
   for (guint i = 0; i < outputs->len; i++) {

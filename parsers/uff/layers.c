@@ -88,9 +88,18 @@ filter(UffImport *im, UffNode *node, guint index, gboolean transposed, GError **
     }
     return NULL;
   }
-  const gint64 *order = uff_order(im, node, 1, 3);
+  gint64 order[UFF_MAX_ORDER];
+  gsize n = uff_order(im, node, 1, order);
+  gint seen = 0;
+  for (gsize i = 0; i < n; i++) {
+    seen |= 1 << CLAMP(order[i], 0, 3);
+  }
+  if (n > 0 && (n != 3 || seen != (1 << 0 | 1 << 1 | 1 << UFF_REST))) {
+    uff_error(error, INFER_ERROR_MODEL, "the order of its filter's dimensions is not one of them");
+    return NULL;
+  }
   gint outputs = 0, channels = 1, rows = 2;
-  for (gint i = 0, at = 0; order && i < 3; i++) {
+  for (gint i = 0, at = 0; n && i < 3; i++) {
     gint *place = order[i] == 0 ? &outputs : order[i] == 1 ? &channels : &rows;
     *place = at;
     at += place == &rows ? 2 : 1;
@@ -209,7 +218,8 @@ emit_fully_connected(UffImport *im, UffNode *node, GError **error)
 {
   InferTensor *x = uff_in(im, node, 0, error);
   InferTensor *weights = x ? uff_in(im, node, 1, error) : NULL;
-  const gint64 *left = uff_order(im, node, 0, 2), *right = uff_order(im, node, 1, 2);
+  gint64 left[UFF_MAX_ORDER], right[UFF_MAX_ORDER];
+  gsize n_left = uff_order(im, node, 0, left), n_right = uff_order(im, node, 1, right);
 
   if (!weights) {
     return FALSE;
@@ -219,7 +229,7 @@ emit_fully_connected(UffImport *im, UffNode *node, GError **error)
                      x->dims.n, weights->dims.n);
   }
   /* Rows of the input are images, and those of weights outputs, where their orders begin with 0. */
-  gint64 by_channels = left && left[0] == 1, by_outputs = right && right[0] == 0;
+  gint64 by_channels = n_left == 2 && left[0] == 1, by_outputs = n_right == 2 && right[0] == 0;
   GVariant *attrs = infer_attrs_new("transA", 'i', by_channels, "transB", 'i', by_outputs, NULL);
   return uff_out(node, uff_add2(im, node, "Gemm", attrs, x, weights, error), FALSE);
 }

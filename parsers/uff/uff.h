@@ -76,8 +76,12 @@ gsize uff_ints(const UffImport *im, const UffNode *node, const char *name, gint6
                gsize max);
 gsize uff_doubles(const UffImport *im, const UffNode *node, const char *name, double *values,
                   gsize max);
-/** uff_order: the order of input @index, which has to have @n places. Returns: (nullable) */
-const gint64 *uff_order(const UffImport *im, const UffNode *node, guint index, gsize n);
+/** UFF_REST: stands in an order for the dimensions that are neither 0 (images, or outputs of a
+ * filter) nor 1 (channels); the file has them as the range from 2 to the greatest integer. */
+#define UFF_REST 2
+#define UFF_MAX_ORDER 8
+/** uff_order: the order of input @index. Returns: how many places it has, 0 where there is none */
+gsize uff_order(const UffImport *im, const UffNode *node, guint index, gint64 order[UFF_MAX_ORDER]);
 /** uff_variant: Returns: (transfer floating) (nullable): what a field says, for a plugin. */
 GVariant *uff_variant(const InferUff__Data *data);
 /** uff_type: a type as the file numbers it, undefined where it is not known. */

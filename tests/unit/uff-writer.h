@@ -196,7 +196,10 @@ uff_set_orders(GByteArray *fields, const char *const *formats)
     GByteArray *entry = g_byte_array_new(), *one = g_byte_array_new();
     gint64 order[8];
     gsize n = 0;
-    for (const char *c = formats[i]; *c && n < 8; c++) {
+    for (const char *c = formats[i]; *c && n < 7; c++) {
+      if (*c == '+') {
+        order[n++] = 2;
+      }
       order[n++] = *c == '+' ? G_MAXINT32 : *c == 'C' ? 1 : 0;
     }
     pw_int(entry, 1, -1);
