@@ -225,6 +225,16 @@ make_boxes(CaffeImport *im, CaffeLayer *layer, Priors *priors,
                       : boxes;
 }
 
+/* A number that can be changed without building anew. */
+static InferTensor *
+threshold_input(CaffeImport *im, const char *name, double value, GError **error)
+{
+  g_autoptr(InferArray) array = infer_array_new_float((float)value);
+
+  return infer_network_add_input(im->network, name, INFER_TYPE_FLOAT, &INFER_DIMS_SCALAR, array,
+                                 error);
+}
+
 static gboolean
 mark_detections(CaffeImport *im, CaffeLayer *layer, InferTensor *const *out,
                 const InferCaffe__DetectionOutputParameter *p, GError **error)
@@ -297,7 +307,11 @@ emit_detection_output(CaffeImport *im, CaffeLayer *layer, GError **error)
   gint64 total = p->keep_top_k > 0 ? MIN(kept, p->keep_top_k) : kept;
   double threshold = p->has_confidence_threshold ? (double)p->confidence_threshold : 0;
   double overlap = p->nms_param ? (double)p->nms_param->nms_threshold : 0.3;
-  InferTensor *in[4] = {boxes, scores, caffe_float(im, threshold), caffe_float(im, overlap)};
+  InferTensor *in[4] = {boxes, scores, threshold_input(im, "score_threshold", threshold, error)};
+  in[3] = in[2] ? threshold_input(im, "iou_threshold", overlap, error) : NULL;
+  if (!in[3]) {
+    return FALSE;
+  }
   GVariant *attrs = infer_attrs_new(
       "max_per_class", 'i', per_class, "max_total", 'i', total, "order", 's', "xy", "class_offset",
       'i', (gint64)0, "background", 'i', (gint64)MAX(p->background_label_id, -1), NULL);

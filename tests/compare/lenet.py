@@ -120,10 +120,11 @@ def lenet(args):
 def priors():
     """Centres and sizes relative to the image, in the order of the codes."""
     for stride, sizes in zip(STRIDES, MIN_BOXES):
-        for y in range(math.ceil(HEIGHT / stride)):
-            for x in range(math.ceil(WIDTH / stride)):
+        rows, columns = math.ceil(HEIGHT / stride), math.ceil(WIDTH / stride)
+        for y in range(rows):
+            for x in range(columns):
                 for size in sizes:
-                    yield ((x + 0.5) * stride / WIDTH, (y + 0.5) * stride / HEIGHT, size / WIDTH,
+                    yield ((x + 0.5) / columns, (y + 0.5) / rows, size / WIDTH,
                            size / HEIGHT)
 
 

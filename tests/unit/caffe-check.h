@@ -38,7 +38,7 @@ cc_parse(const char *text, GByteArray *model, const InferParseOptions *options, 
   return infer_parse_caffe_bytes(prototxt, caffemodel, "net", options, error);
 }
 
-/** cc_weights: adds a layer's blob of @n floats to a caffemodel that starts as an empty array. */
+/** cc_blob: a blob of a caffemodel. */
 static inline GByteArray *
 cc_blob(const float *values, const gint64 *dims, gsize n_dims)
 {

@@ -211,11 +211,8 @@ test_psroi(void)
            NULL, (CcInput[]){{"x", x, G_N_ELEMENTS(x)}, {"r", rois, 10}}, 2, want, 16);
 }
 
-#define RPN                                                                                        \
-  CC_INPUT("s", "1,4,2,3")                                                                         \
-  CC_INPUT("d", "1,8,2,3") CC_INPUT("i", "1,3") "layer { name: 'y' "                               \
-                                                "bottom: 's' bottom: "                             \
-                                                "'d' "
+#define SCORES CC_INPUT("s", "1,4,2,3") CC_INPUT("d", "1,8,2,3")
+#define RPN SCORES CC_INPUT("i", "1,3") "layer { name: 'y' bottom: 's' bottom: 'd' "
 #define RPN_IN "bottom: 'i' top: 'y' "
 
 /* The same parameters written in every way there is. */
