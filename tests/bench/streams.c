@@ -21,6 +21,8 @@
 #define FRAMES 48
 #define MAX_STREAMS 64
 #define LIVE_RATE 30
+/* A sink holds a frame until its time: behind the queue that is not the element's latency. */
+#define ENDLESS_QUEUE "queue max-size-buffers=0 max-size-bytes=0 max-size-time=0"
 
 static char *video, *model, *properties, *counts;
 static gdouble seconds = 10;
@@ -34,8 +36,12 @@ typedef struct {
   /* at the element's source pad */
   GMutex lock;
   GArray *latencies; /* of gint64, nanoseconds */
-  guint64 out;
+  guint room;        /* in latencies, so that memory stays as it is */
+  guint64 over;      /* that came later than the pipeline had been told by then */
 } Stream;
+
+static GstClockTime told; /* the latency of the pipeline as asked last; under told_lock */
+static GMutex told_lock;
 
 static GstSample *samples[FRAMES];
 static guint n_samples;
@@ -117,10 +123,13 @@ watch(GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
   const GstClockTime pts = GST_BUFFER_PTS(GST_PAD_PROBE_INFO_BUFFER(info));
   const gint64 latency = (gint64)running_time(stream->pipeline) - (gint64)pts;
 
+  g_mutex_lock(&told_lock);
+  const gint64 most = (gint64)told;
+  g_mutex_unlock(&told_lock);
   g_mutex_lock(&stream->lock);
-  stream->out++;
-  if (live)
+  if (live && stream->latencies->len < stream->room)
     g_array_append_val(stream->latencies, latency);
+  stream->over += latency > most;
   g_mutex_unlock(&stream->lock);
   return GST_PAD_PROBE_OK;
 }
@@ -135,9 +144,10 @@ make_pipeline(guint n)
   for (guint i = 0; i < n; i++)
     g_string_append_printf(line,
                            "appsrc name=a%u format=time block=true max-buffers=2 is-live=%s %s ! "
-                           "i.sink_%u i.src_%u ! fakesink sync=%s async=%s ",
+                           "i.sink_%u i.src_%u ! %s ! fakesink sync=%s async=%s ",
                            i, live ? "true" : "false", live ? "max-latency=1000000000" : "", i, i,
-                           live ? "true" : "false", live ? "true" : "false");
+                           live ? ENDLESS_QUEUE : "identity", live ? "true" : "false",
+                           live ? "true" : "false");
   GstElement *pipeline = launch(line->str);
   for (guint i = 0; i < n; i++) {
     g_autofree char *name = g_strdup_printf("a%u", i);
@@ -147,6 +157,20 @@ make_pipeline(guint n)
     g_object_set(src, "caps", parsed, NULL);
   }
   return pipeline;
+}
+
+static void
+ask_latency(GstElement *pipeline)
+{
+  g_autoptr(GstQuery) query = gst_query_new_latency();
+  GstClockTime min = 0;
+
+  if (!gst_element_query(pipeline, query))
+    return;
+  gst_query_parse_latency(query, NULL, &min, NULL);
+  g_mutex_lock(&told_lock);
+  told = min;
+  g_mutex_unlock(&told_lock);
 }
 
 /* What gst-launch does: a pipeline learns of a latency that has grown. */
@@ -165,8 +189,10 @@ wait_seconds(GstElement *pipeline, gdouble time)
     message = gst_bus_timed_pop(bus, (GstClockTime)left * GST_USECOND);
     if (!message)
       return;
-    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_LATENCY)
+    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_LATENCY) {
       gst_bin_recalculate_latency(GST_BIN(pipeline));
+      ask_latency(pipeline);
+    }
     if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) {
       gst_message_parse_error(message, &error, NULL);
       fail("pipeline", error->message);
@@ -222,24 +248,61 @@ compare(gconstpointer a, gconstpointer b)
   return x < y ? -1 : x > y;
 }
 
+static gdouble
+percentile(const GArray *sorted, gdouble share)
+{
+  return (gdouble)g_array_index(sorted, gint64, (guint)((sorted->len - 1) * share)) / 1e6;
+}
+
+static const char *const phases[] = {"queue", "preprocess", "wait", "inference", "attach", "total"};
+
+static gdouble
+time_of(const GstStructure *stats, const char *phase, const char *what)
+{
+  g_autofree char *field = g_strconcat(phase, "-time", NULL);
+  const GValue *times = gst_structure_get_value(stats, field);
+
+  return times ? (gdouble)number(gst_value_get_structure(times), what) / 1e6 : 0;
+}
+
 static void
-report_latency(Stream *streams, guint n, GstElement *pipeline)
+report_phases(const GstStructure *stats)
+{
+  printf("%-12s%10s%10s%10s ms, from the beginning\n", "phase", "median", "99 %", "most");
+  for (guint i = 0; i < G_N_ELEMENTS(phases); i++)
+    printf("%-12s%10.1f%10.1f%10.1f\n", phases[i], time_of(stats, phases[i], "p50"),
+           time_of(stats, phases[i], "p99"), time_of(stats, phases[i], "max"));
+}
+
+/* The ideal: a frame waits for those of the other streams, and its batch, prepared while another
+ * one runs, for that one. */
+static void
+report_latency(Stream *streams, guint n, const GstStructure *stats)
 {
   g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(gint64));
-  g_autoptr(GstQuery) query = gst_query_new_latency();
-  GstClockTime min = 0;
+  gdouble batch = 0;
 
-  for (guint i = 0; i < n; i++)
+  for (guint i = 1; i + 1 < G_N_ELEMENTS(phases); i++)
+    batch += time_of(stats, phases[i], "p50");
+  const gdouble ideal = 1e3 / LIVE_RATE + batch;
+  guint64 over = 0;
+
+  for (guint i = 0; i < n; i++) {
     g_array_append_vals(all, streams[i].latencies->data, streams[i].latencies->len);
+    over += streams[i].over;
+  }
   if (all->len == 0)
     return;
   g_array_sort(all, compare);
-  if (gst_element_query(pipeline, query))
-    gst_query_parse_latency(query, NULL, &min, NULL);
-  printf("latency in ms: median %.1f, 99 %% %.1f, most %.1f; reported %.1f\n",
-         (gdouble)g_array_index(all, gint64, all->len / 2) / 1e6,
-         (gdouble)g_array_index(all, gint64, (guint)(all->len * 0.99)) / 1e6,
-         (gdouble)g_array_index(all, gint64, all->len - 1) / 1e6, (gdouble)min / 1e6);
+  printf("latency in ms: median %.1f, 95 %% %.1f, 99 %% %.1f, 99.9 %% %.1f, most %.1f\n",
+         percentile(all, 0.5), percentile(all, 0.95), percentile(all, 0.99), percentile(all, 0.999),
+         percentile(all, 1));
+  printf("reported %.1f ms; over what had been reported by then: %" G_GUINT64_FORMAT
+         " of %u frames\n",
+         (gdouble)told / 1e6, over, all->len);
+  printf("ideal %.1f ms (a frame's time and the median batch's, the one before it included): "
+         "reported / ideal %.2f\n",
+         ideal, (gdouble)told / 1e6 / ideal);
 }
 
 static void
@@ -276,10 +339,16 @@ run(guint n)
   for (guint i = 0; i < n; i++) {
     g_autofree char *name = g_strdup_printf("a%u", i), *src = g_strdup_printf("src_%u", i);
     g_autoptr(GstPad) pad = gst_element_get_static_pad(infer, src);
+    /* A quarter more than comes, and written once, so that it is there from the beginning. */
+    const guint room = live ? (guint)(seconds * LIVE_RATE * 1.25) + 64 : 0;
     streams[i] = (Stream){.src = gst_bin_get_by_name(GST_BIN(pipeline), name),
                           .stop = &stop,
                           .pipeline = pipeline,
-                          .latencies = g_array_new(FALSE, FALSE, sizeof(gint64))};
+                          .latencies = g_array_new(FALSE, TRUE, sizeof(gint64)),
+                          .room = room};
+    g_array_set_size(streams[i].latencies, room);
+    memset(streams[i].latencies->data, 1, room * sizeof(gint64));
+    g_array_set_size(streams[i].latencies, 0);
     g_mutex_init(&streams[i].lock);
     gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, watch, &streams[i], NULL);
     streams[i].thread = g_thread_new("feed", feed, &streams[i]);
@@ -290,8 +359,10 @@ run(guint n)
   for (guint i = 0; i < n; i++) {
     g_mutex_lock(&streams[i].lock);
     g_array_set_size(streams[i].latencies, 0);
+    streams[i].over = 0;
     g_mutex_unlock(&streams[i].lock);
   }
+  ask_latency(pipeline);
   GstStructure *before = stats_of(infer);
   const glong memory = resident_kib();
   const gint64 start = g_get_monotonic_time();
@@ -307,7 +378,8 @@ run(guint n)
          (gdouble)(number(after, "frames") - number(before, "frames")) / took,
          number(after, "late") - number(before, "late"), batch);
   if (live) {
-    report_latency(streams, n, pipeline);
+    report_latency(streams, n, after);
+    report_phases(after);
     report_shares(before, after, n);
     printf("memory: %ld MiB, then %ld MiB\n", memory / 1024, resident_kib() / 1024);
   }
