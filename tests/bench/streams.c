@@ -21,6 +21,7 @@
 #define FRAMES 48
 #define MAX_STREAMS 64
 #define LIVE_RATE 30
+#define QUARTERS 4
 /* A sink holds a frame until its time: behind the queue that is not the element's latency. */
 #define ENDLESS_QUEUE "queue max-size-buffers=0 max-size-bytes=0 max-size-time=0"
 
@@ -364,9 +365,12 @@ run(guint n)
   }
   ask_latency(pipeline);
   GstStructure *before = stats_of(infer);
-  const glong memory = resident_kib();
+  glong memory[QUARTERS + 1] = {resident_kib()};
   const gint64 start = g_get_monotonic_time();
-  wait_seconds(pipeline, seconds);
+  for (guint i = 0; i < QUARTERS; i++) {
+    wait_seconds(pipeline, seconds / QUARTERS);
+    memory[i + 1] = resident_kib();
+  }
   GstStructure *after = stats_of(infer);
   const gdouble took = (gdouble)(g_get_monotonic_time() - start) / G_USEC_PER_SEC;
   gdouble batch = 0;
@@ -381,7 +385,10 @@ run(guint n)
     report_latency(streams, n, after);
     report_phases(after);
     report_shares(before, after, n);
-    printf("memory: %ld MiB, then %ld MiB\n", memory / 1024, resident_kib() / 1024);
+    printf("memory in MiB at the beginning and after each quarter:");
+    for (guint i = 0; i <= QUARTERS; i++)
+      printf(" %.1f", (gdouble)memory[i] / 1024);
+    printf("\n");
   }
   g_atomic_int_set(&stop, 1);
   gst_element_set_state(pipeline, GST_STATE_NULL);
