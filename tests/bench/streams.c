@@ -2,13 +2,15 @@
 /*
  * Many streams in one element.
  *
- *     streams --video VIDEO --model MODEL [--seconds S] [--streams N,N...] [--live] [--infer PROPS]
+ *     streams --video VIDEO --model MODEL [--seconds S] [--rounds R] [--streams N,N...] [--live]
+ *             [--infer PROPS]
  *
  * Without --live: frames per second over 1, 4 and 16 streams of one video, decoded beforehand, so
- * that batching is what is measured. With --live: 16 sources of 30 frames per second, which is more
- * than the machine can infer on; it prints the latency of what comes out beside the one reported,
- * each stream's share of the inferences, and the memory at the beginning and at the end.
- * Run it inside `meson devenv -C build`. Nothing is asserted.
+ * that batching is what is measured, and of the network by itself at the batch that it is fastest
+ * at, in alternating rounds; the medians are compared. With --live: 16 sources of 30 frames per
+ * second, which is more than the machine can infer on; it prints the latency of what comes out
+ * beside the one reported, each stream's share of the inferences, and the memory at the beginning
+ * and at the end. Run it inside `meson devenv -C build`. Nothing is asserted.
  */
 #include <gst/app/gstappsink.h>
 #include <gst/app/gstappsrc.h>
@@ -17,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "alone.h"
 
 #define FRAMES 48
 #define MAX_STREAMS 64
@@ -27,6 +30,7 @@
 
 static char *video, *model, *properties, *counts;
 static gdouble seconds = 10;
+static gint rounds = 3;
 static gboolean live;
 
 typedef struct {
@@ -158,6 +162,14 @@ make_pipeline(guint n)
     g_object_set(src, "caps", parsed, NULL);
   }
   return pipeline;
+}
+
+static gint
+compare_rates(gconstpointer a, gconstpointer b)
+{
+  const gdouble x = *(const gdouble *)a, y = *(const gdouble *)b;
+
+  return x < y ? -1 : x > y;
 }
 
 static void
@@ -329,7 +341,8 @@ report_shares(const GstStructure *before, const GstStructure *after, guint n)
          sum ? 100.0 * (gdouble)(most - least) * n / (gdouble)sum : 0);
 }
 
-static void
+/* Returns: frames per second that were inferred on. */
+static gdouble
 run(guint n)
 {
   GstElement *pipeline = make_pipeline(n), *infer = gst_bin_get_by_name(GST_BIN(pipeline), "i");
@@ -373,13 +386,13 @@ run(guint n)
   }
   GstStructure *after = stats_of(infer);
   const gdouble took = (gdouble)(g_get_monotonic_time() - start) / G_USEC_PER_SEC;
+  const gdouble rate = (gdouble)(number(after, "inferred") - number(before, "inferred")) / took;
   gdouble batch = 0;
 
   gst_structure_get_double(after, "average-batch", &batch);
   printf("%2u streams: %7.1f frames/s inferred, %7.1f in, %" G_GUINT64_FORMAT
          " late; batches of %.1f\n",
-         n, (gdouble)(number(after, "inferred") - number(before, "inferred")) / took,
-         (gdouble)(number(after, "frames") - number(before, "frames")) / took,
+         n, rate, (gdouble)(number(after, "frames") - number(before, "frames")) / took,
          number(after, "late") - number(before, "late"), batch);
   if (live) {
     report_latency(streams, n, after);
@@ -402,6 +415,53 @@ run(guint n)
   gst_structure_free(after);
   gst_object_unref(infer);
   gst_object_unref(pipeline);
+  return rate;
+}
+
+static gdouble
+median(GArray *values)
+{
+  g_array_sort(values, compare_rates);
+  return g_array_index(values, gdouble, values->len / 2);
+}
+
+/* Rounds of the network by itself and of each number of streams. */
+static void
+compare_streams(char **list)
+{
+  const guint n = g_strv_length(list);
+  g_autofree GArray **rates = g_new0(GArray *, n + 1);
+  g_autoptr(GError) error = NULL;
+  Alone alone;
+  guint best = 0;
+
+  if (alone_open(&alone, model, 16, &error))
+    best = alone_best(&alone, seconds / 4, &error);
+  if (best == 0)
+    fail(model, error->message);
+  for (guint i = 0; i <= n; i++)
+    rates[i] = g_array_new(FALSE, FALSE, sizeof(gdouble));
+  for (gint r = 0; r < rounds; r++) {
+    gdouble rate = alone_rate(&alone, best, seconds, &error);
+    g_array_append_val(rates[n], rate);
+    printf("the network alone, batch %u: %7.1f frames/s\n", best, rate);
+    for (guint i = 0; i < n; i++) {
+      rate = run((guint)CLAMP(atoi(list[i]), 1, MAX_STREAMS));
+      g_array_append_val(rates[i], rate);
+    }
+    fflush(stdout);
+  }
+  const gdouble bare = median(rates[n]), first = median(rates[0]);
+  printf("medians of %d rounds; the network alone, batch %u: %.1f frames/s, %.2f ms a frame\n",
+         rounds, best, bare, 1e3 / bare);
+  for (guint i = 0; i < n; i++) {
+    const gdouble rate = median(rates[i]);
+    printf("%2s streams: %7.1f frames/s, %.3f of %s stream%s, %.3f of the network alone\n", list[i],
+           rate, rate / first, list[0], atoi(list[0]) > 1 ? "s" : "", rate / bare);
+  }
+  for (guint i = 0; i <= n; i++)
+    g_array_unref(rates[i]);
+  alone_close(&alone);
 }
 
 int
@@ -411,6 +471,7 @@ main(int argc, char **argv)
       {"video", 0, 0, G_OPTION_ARG_FILENAME, &video, "video file", "FILE"},
       {"model", 0, 0, G_OPTION_ARG_FILENAME, &model, "model or plan", "FILE"},
       {"seconds", 0, 0, G_OPTION_ARG_DOUBLE, &seconds, "seconds to measure", "S"},
+      {"rounds", 0, 0, G_OPTION_ARG_INT, &rounds, "rounds", "R"},
       {"streams", 0, 0, G_OPTION_ARG_STRING, &counts, "numbers of streams", "N,N..."},
       {"live", 0, 0, G_OPTION_ARG_NONE, &live, "live sources, overloaded", NULL},
       {"infer", 0, 0, G_OPTION_ARG_STRING, &properties, "properties of infer", "PROPS"},
@@ -427,7 +488,11 @@ main(int argc, char **argv)
   properties = properties ? properties : g_strdup("device=cpu");
   decode();
   g_auto(GStrv) list = g_strsplit(counts ? counts : live ? "16" : "1,4,16", ",", 16);
-  for (guint i = 0; list[i]; i++)
+  if (!list[0] || rounds < 1)
+    fail("arguments", "--streams and --rounds are at least 1");
+  if (!live)
+    compare_streams(list);
+  for (guint i = 0; live && list[i]; i++)
     run((guint)CLAMP(atoi(list[i]), 1, MAX_STREAMS));
   for (guint i = 0; i < n_samples; i++)
     gst_sample_unref(samples[i]);
