@@ -133,6 +133,7 @@ test_longest(void)
   reported = gst_harness_query_latency(harness);
   g_assert_cmpuint(reported, >=, 1400 * GST_MSECOND);
   g_assert_cmpuint(reported, <, 2500 * GST_MSECOND);
+  g_assert_cmpuint(stat_of(infer, "latency"), ==, reported);
 
   /* By the mean all of these would come in time. */
   gst_harness_set_time(harness, 20 * GST_SECOND);
