@@ -269,8 +269,8 @@ work(gpointer user_data)
   while (self->running) {
     gint64 wake = G_MAXINT64;
 
-    for (guint i = 0; i < self->pads->len; i++)
-      gst_infer_batcher_move_through(self, g_ptr_array_index(self->pads, i));
+    /* A batch is not full by frames that are too late for it. */
+    gst_infer_batcher_expire(self);
     if (announce_latency(self))
       continue;
     if (self->state == GST_INFER_MODEL_READY) {

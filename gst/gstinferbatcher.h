@@ -233,7 +233,8 @@ guint gst_infer_batcher_active(GstInferBatcher *batcher);
 gint64 gst_infer_batcher_timeout(GstInferBatcher *batcher);
 /** gst_infer_batcher_move_through: moves what is not inferred on to the out-queue. */
 void gst_infer_batcher_move_through(GstInferBatcher *batcher, GstInferPad *pad);
-/** gst_infer_batcher_expire: lets frames pass that are too late by now. */
+/** gst_infer_batcher_expire: moves on what is not inferred on, and frames that are too late by now;
+ *  while every worker is busy upstream would have to wait otherwise. */
 void gst_infer_batcher_expire(GstInferBatcher *batcher);
 /** gst_infer_batcher_closes: Returns: (nullable): why a batch is to be closed now; if %NULL, @wake
  *  is lowered to when to look again. */

@@ -243,7 +243,6 @@ set_limits(GstInferBatcher *self)
   }
 }
 
-/* While every worker is busy nobody else looks at the queues, and upstream would have to wait. */
 void
 gst_infer_batcher_expire(GstInferBatcher *self)
 {
