@@ -315,10 +315,9 @@ check_overload(Overload *o, GstElement *infer, guint64 frames)
                  least, most, frames, (gdouble)high / 1e6, reported / 1e6, longest / 1e6,
                  o->lagging);
   g_assert_cmpuint(stat_of(infer, "late"), >, 0);
-  /* A tenth, or the frame by which a batch that has just ended is ahead. Frames that are late when
-   * they come have no share: that is the machine's doing. */
-  if (o->lagging <= frames * STREAMS / 20)
-    g_assert_cmpuint(most - least, <=, 1 + most / 10);
+  /* A tenth, and the frame by which a batch that has just ended is ahead. A frame that is late when
+   * it comes may cost its stream a place: that is the machine's doing. */
+  g_assert_cmpuint(most - least, <=, 1 + most / 10 + o->lagging);
   g_assert_cmpfloat((gdouble)high, <=, reported);
   /* Nothing is promised that is far from what was seen. */
   g_assert_cmpfloat(reported, <=, 1.25 * longest + 150e6);
