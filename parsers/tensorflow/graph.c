@@ -343,6 +343,10 @@ join_inputs(TfGraph *graph, TfNode *node, gboolean in_function)
   for (gsize i = 0; i < node->def->n_input; i++) {
     const char *text = node->def->input[i];
     if (text[0] == '^') {
+      TfNode *before = tf_is(node, "NoOp") ? NULL : tf_graph_find(graph, text + 1);
+      if (before) {
+        before->awaited = TRUE;
+      }
       continue;
     }
     TfEdge *edge = &node->inputs[node->n_inputs++];

@@ -66,6 +66,7 @@ struct _TfNode {
   guint n_deps;
   guint phase;        /* how often what it waits for was looked at again */
   GPtrArray *readers; /* TfNode, one entry for each input that reads a value of this node */
+  gboolean awaited;   /* a node other than NoOp only waits for it */
   GArray *values;     /* TfValue */
   TfState state;
   gboolean failed;

@@ -227,7 +227,7 @@ mark_output(TfImport *im, const char *name, GError **error)
 static gboolean
 is_result(const TfNode *node)
 {
-  return (!node->readers || node->readers->len == 0) &&
+  return (!node->readers || node->readers->len == 0) && !node->awaited &&
          !tf_is_any(node, "NoOp", "Assert", "Const", "Placeholder", "PlaceholderWithDefault", NULL);
 }
 

@@ -17,6 +17,7 @@
 struct _TfVariables {
   TfBundle *bundle;
   GHashTable *keys;   /* name of a variable's node -> Restored */
+  GHashTable *copies; /* name of a variable's node -> name of one that starts as its copy */
   GHashTable *arrays; /* TfDef of a variable -> InferArray */
 };
 
@@ -40,6 +41,7 @@ tf_variables_free(TfVariables *variables)
 {
   g_clear_pointer(&variables->bundle, tf_bundle_free);
   g_clear_pointer(&variables->keys, g_hash_table_unref);
+  g_clear_pointer(&variables->copies, g_hash_table_unref);
   g_clear_pointer(&variables->arrays, g_hash_table_unref);
   g_free(variables);
 }
@@ -141,6 +143,13 @@ find_in_graph(TfModel *model, const TfGraph *graph, const InferTf__OpDef *signat
     }
     const char *name = variable_name(&node->inputs[0], signature, args);
     TfEdge value = passed_on(node->inputs[1]);
+    /* Keras saves copies of its variables, and computes with the variables themselves. */
+    if (name && tf_is(value.node, "ReadVariableOp") && value.node->n_inputs == 1) {
+      const char *source = variable_name(&value.node->inputs[0], signature, args);
+      if (source) {
+        g_hash_table_insert(model->variables->copies, (gpointer)source, (gpointer)name);
+      }
+    }
     if (!name || !tf_is(value.node, "RestoreV2")) {
       continue;
     }
@@ -237,6 +246,7 @@ static InferArray *
 load(TfVariables *variables, const TfDef *def, GError **error)
 {
   const Restored *restored = g_hash_table_lookup(variables->keys, def->name);
+  const char *copy = g_hash_table_lookup(variables->copies, def->name);
   g_autofree char *shared = string_attr(def, "shared_name");
   const char *key = restored                                             ? restored->key
                     : shared && tf_bundle_has(variables->bundle, shared) ? shared
