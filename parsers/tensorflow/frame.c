@@ -361,6 +361,28 @@ emit_merge(TfImport *im, TfNode *node, GError **error)
          tf_out(node, 1, tf_scalar(im, node, "index", INFER_TYPE_INT32, alive));
 }
 
+/* The same with any number of branches. */
+static gboolean
+emit_switch_n(TfImport *im, TfNode *node, GError **error)
+{
+  g_autoptr(InferArray) choice = tf_const(node, 1, error);
+  gint64 n = tf_attr_int(node, "num_outs", 0);
+
+  if (!choice) {
+    return FALSE;
+  }
+  if (infer_array_count(choice) != 1 || n < 1 || n > G_MAXUINT16) {
+    return tf_error(error, INFER_ERROR_MODEL,
+                    "the choice is not one value of those that there are");
+  }
+  gint64 taken = infer_array_get_int(choice, 0);
+  taken = taken < 0 || taken >= n ? n - 1 : taken;
+  for (gint64 i = 0; i < n; i++) {
+    tf_output(node, (guint)i)->dead = i != taken;
+  }
+  return tf_forward(node, (guint)taken, 0, error);
+}
+
 static gboolean
 emit_switch(TfImport *im, TfNode *node, GError **error)
 {
@@ -560,6 +582,40 @@ emit_exit(TfImport *im, TfNode *node, GError **error)
   return node->values != NULL;
 }
 
+/* Marks what reads from nodes of the operator @from, as far as @to. */
+static void
+mark_inside(GHashTable *inside, const TfGraph *graph, const char *from, const char *to)
+{
+  g_autoptr(GPtrArray) stack = g_ptr_array_new();
+
+  for (guint i = 0; i < graph->n_nodes; i++) {
+    if (tf_is(&graph->nodes[i], from)) {
+      g_ptr_array_add(stack, &graph->nodes[i]);
+    }
+  }
+  while (stack->len > 0) {
+    TfNode *node = g_ptr_array_steal_index_fast(stack, stack->len - 1);
+    if (tf_is(node, to) || !g_hash_table_add(inside, node)) {
+      continue;
+    }
+    for (guint i = 0; node->readers && i < node->readers->len; i++) {
+      g_ptr_array_add(stack, node->readers->pdata[i]);
+    }
+  }
+}
+
+GHashTable *
+tf_frame_inside(const TfGraph *graph, gboolean branches)
+{
+  GHashTable *inside = g_hash_table_new(NULL, NULL);
+
+  mark_inside(inside, graph, "Enter", "Exit");
+  if (branches) {
+    mark_inside(inside, graph, "Switch", "Merge");
+  }
+  return inside;
+}
+
 static gboolean
 emit_inside(TfImport *im, TfNode *node, GError **error)
 {
@@ -572,6 +628,7 @@ const TfOp tf_ops_control[] = {
     {"RefSwitch", emit_switch},
     {"Merge", emit_merge},
     {"RefMerge", emit_merge},
+    {"_SwitchN", emit_switch_n},
     {"Exit", emit_exit},
     {"RefExit", emit_exit},
     {"Enter", emit_inside},

@@ -9,9 +9,10 @@
 #include <string.h>
 
 static const TfOp *const families[] = {
-    tf_ops_basic,  tf_ops_control, tf_ops_convolution, tf_ops_detection, tf_ops_function,
-    tf_ops_list,   tf_ops_matrix,  tf_ops_pointwise,   tf_ops_pool,      tf_ops_reduce,
-    tf_ops_resize, tf_ops_shape,   tf_ops_slice,
+    tf_ops_basic,     tf_ops_cell,   tf_ops_control, tf_ops_convolution, tf_ops_detection,
+    tf_ops_function,  tf_ops_index,  tf_ops_list,    tf_ops_math,        tf_ops_matrix,
+    tf_ops_pointwise, tf_ops_pool,   tf_ops_reduce,  tf_ops_resize,      tf_ops_shape,
+    tf_ops_slice,     tf_ops_volume,
 };
 
 void
@@ -201,7 +202,7 @@ report(TfImport *im, GError **error)
 }
 
 static gboolean
-mark_output(TfImport *im, const char *name, GError **error)
+mark_output(TfImport *im, const char *name, gboolean asked, GError **error)
 {
   TfEdge edge = {NULL, 0};
   g_autofree char *node_name = tf_split_name(tf_signature_output(im, name), &edge.port);
@@ -212,6 +213,16 @@ mark_output(TfImport *im, const char *name, GError **error)
                     node_name);
   }
   GError *trouble = NULL;
+  if (!tf_import(im, edge.node, error)) {
+    return FALSE;
+  }
+  /* What nobody has asked for may be a list, or on a branch that is not taken. */
+  GArray *values = edge.node->values;
+  const TfValue *value =
+      values && edge.port < values->len ? &g_array_index(values, TfValue, edge.port) : NULL;
+  if (!asked && !edge.node->failed && (edge.node->dead || !value || value->thing || value->dead)) {
+    return TRUE;
+  }
   InferTensor *tensor = tf_import_value(im, &edge, &trouble);
   if (trouble) {
     g_propagate_error(error, trouble);
@@ -228,7 +239,9 @@ static gboolean
 is_result(const TfNode *node)
 {
   return (!node->readers || node->readers->len == 0) && !node->awaited &&
-         !tf_is_any(node, "NoOp", "Assert", "Const", "Placeholder", "PlaceholderWithDefault", NULL);
+         !tf_is_any(node, "NoOp", "Assert", "Const", "Placeholder", "PlaceholderWithDefault",
+                    "Switch", "_SwitchN", "ControlTrigger", "TensorListReserve", "EmptyTensorList",
+                    "TensorArrayV3", "VarHandleOp", NULL);
 }
 
 /* The nodes that nothing reads; those that are not supported only where there are no others. */
@@ -240,10 +253,11 @@ default_outputs(TfImport *im)
   if (tf_signature_outputs(im, names)) {
     return names;
   }
-  for (guint pass = 0; pass < 2 && names->len == 0; pass++) {
+  for (guint pass = 0; pass < 3 && names->len == 0; pass++) {
+    g_autoptr(GHashTable) inside = tf_frame_inside(im->graph, pass == 0);
     for (guint i = 0; i < im->graph->n_nodes; i++) {
       TfNode *node = &im->graph->nodes[i];
-      if (is_result(node) && (pass == 1 || node->op)) {
+      if (is_result(node) && (pass == 2 || (node->op && !g_hash_table_contains(inside, node)))) {
         g_ptr_array_add(names, node->def->name);
       }
     }
@@ -288,11 +302,11 @@ all_outputs(TfImport *im, InferModelInfo *info, GError **error)
     return FALSE;
   }
   for (guint i = 0; i < names->len; i++) {
-    if (!mark_output(im, names->pdata[i], error)) {
+    if (!mark_output(im, names->pdata[i], asked || im->signature, error)) {
       return FALSE;
     }
   }
-  return detection || names->len > 0 ||
+  return detection || im->problems->len > 0 || infer_network_get_n_outputs(im->network) > 0 ||
          tf_error(error, INFER_ERROR_MODEL, "the graph has nothing that could be an output");
 }
 

@@ -35,7 +35,11 @@ extern const TfOp tf_ops_convolution[];
 extern const TfOp tf_ops_detection[];
 extern const TfOp tf_ops_function[];
 extern const TfOp tf_ops_list[];
+extern const TfOp tf_ops_math[];
 extern const TfOp tf_ops_matrix[];
+extern const TfOp tf_ops_volume[];
+extern const TfOp tf_ops_index[];
+extern const TfOp tf_ops_cell[];
 extern const TfOp tf_ops_pointwise[];
 extern const TfOp tf_ops_pool[];
 extern const TfOp tf_ops_reduce[];
@@ -50,8 +54,15 @@ extern const TfOp tf_ops_slice[];
  */
 gboolean tf_frame_wait(TfImport *im, TfNode *node);
 
+/** tf_frame_inside: Returns: (transfer container) (element-type TfNode): the nodes that are in
+ * loops, and in branches too where @branches says so. */
+GHashTable *tf_frame_inside(const TfGraph *graph, gboolean branches);
+
 /* function.c */
 extern const TfOp tf_op_function;
+
+/* matrix.c */
+gboolean tf_emit_matmul(TfImport *im, TfNode *node, GError **error);
 
 /* plugin.c */
 extern const TfOp tf_op_plugin;

@@ -175,6 +175,7 @@ tf_variables_open(TfModel *model, const char *folder, GError **error)
   }
   model->variables = g_new0(TfVariables, 1);
   model->variables->bundle = bundle;
+  model->variables->copies = g_hash_table_new(g_str_hash, g_str_equal);
   model->variables->keys = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, restored_free);
   model->variables->arrays =
       g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)infer_array_unref);
@@ -248,9 +249,11 @@ load(TfVariables *variables, const TfDef *def, GError **error)
   const Restored *restored = g_hash_table_lookup(variables->keys, def->name);
   const char *copy = g_hash_table_lookup(variables->copies, def->name);
   g_autofree char *shared = string_attr(def, "shared_name");
-  const char *key = restored                                             ? restored->key
-                    : shared && tf_bundle_has(variables->bundle, shared) ? shared
-                                                                         : def->name;
+  if (!restored && copy) {
+    restored = g_hash_table_lookup(variables->keys, copy);
+  }
+  gboolean is_shared = shared && tf_bundle_has(variables->bundle, shared);
+  const char *key = restored ? restored->key : is_shared ? shared : def->name;
   InferArray *array = tf_bundle_read(variables->bundle, key, error);
 
   if (array && restored && restored->part && restored->part[0]) {
