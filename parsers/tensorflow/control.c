@@ -180,7 +180,15 @@ unroll(TfImport *im, const TfLoop *loop, TfValue *results, GError **error)
 
 /* --- loops of the engine --- */
 
-typedef enum { VAR_SAME, VAR_CARRIED, VAR_LIST, VAR_SLOT } VarKind;
+/* A slot is a list that the iterations fill, a last one a list of one element that each of them
+ * writes again. */
+typedef enum { VAR_SAME, VAR_CARRIED, VAR_LIST, VAR_SLOT, VAR_LAST } VarKind;
+
+static gboolean
+is_filled(VarKind kind)
+{
+  return kind == VAR_SLOT || kind == VAR_LAST;
+}
 
 typedef struct {
   VarKind kind;
@@ -209,7 +217,8 @@ plan_vars(TfImport *im, const TfLoop *loop, Var *vars, GError **error)
       return tf_error(error, INFER_ERROR_UNSUPPORTED, "loop variable %u is not a tensor", i);
     }
     if (first.thing && tf_list_is_open(first.thing)) {
-      vars[i].kind = VAR_SLOT;
+      gboolean single = first.thing->items && first.thing->items->len == 1;
+      vars[i].kind = single ? VAR_LAST : VAR_SLOT;
       continue;
     }
     vars[i].kind = first.thing ? VAR_LIST : VAR_CARRIED;
@@ -264,7 +273,7 @@ body_inputs(TfImport *im, const TfLoop *loop, TfBody *body, Var *vars, TfValue *
       }
       inner[i] = vars[i].kind == VAR_LIST ? (TfValue){.thing = tf_list_of_tensor(im, vars[i].input)}
                                           : (TfValue){.tf = vars[i].input};
-    } else if (vars[i].kind == VAR_SLOT) {
+    } else if (is_filled(vars[i].kind)) {
       inner[i] = (TfValue){.thing = tf_thing_new(im, TF_SLOT)};
       inner[i].thing->type = loop->args[i].thing->type;
     }
@@ -342,7 +351,7 @@ take_next(TfImport *im, const TfLoop *loop, Var *vars, TfValue *inner, TfValue *
     Var *var = &vars[i];
     if (var->kind == VAR_SAME) {
       next[i] = inner[i];
-    } else if (var->kind == VAR_SLOT) {
+    } else if (is_filled(var->kind)) {
       if (!next[i].thing || next[i].thing->kind != TF_SLOT || !next[i].thing->item) {
         return tf_error(error, INFER_ERROR_UNSUPPORTED,
                         "the list in loop variable %u is not written once in each iteration", i);
@@ -370,8 +379,14 @@ static gboolean
 check_slots(TfImport *im, const TfLoop *loop, const Var *vars, const TfValue *next, GError **error)
 {
   for (guint i = 0; i < loop->n_vars; i++) {
-    if (vars[i].kind == VAR_SLOT &&
-        (!is_counter(vars, loop->n_vars, next[i].thing->index) || !is_counted(im, loop))) {
+    const TfValue index = {.tf = is_filled(vars[i].kind) ? next[i].thing->index : NULL};
+    gboolean nonzero = TRUE;
+    if (vars[i].kind == VAR_LAST && known_bool(&index, &nonzero) && !nonzero) {
+      continue;
+    }
+    if (is_filled(vars[i].kind) &&
+        (vars[i].kind == VAR_LAST || !is_counter(vars, loop->n_vars, index.tf) ||
+         !is_counted(im, loop))) {
       return tf_error(error, INFER_ERROR_UNSUPPORTED,
                       "the loop does not fill the list in loop variable %u in order; only loops "
                       "that count up to a limit may fill lists",
@@ -413,7 +428,7 @@ loop_body(TfImport *im, const TfLoop *loop, Var *vars, guint round, gboolean *ch
            give_out(body->network, going.tf, error);
     for (guint pass = 0; pass < 2; pass++) {
       for (guint i = 0; i < loop->n_vars && good; i++) {
-        if (vars[i].kind != VAR_SAME && (vars[i].kind == VAR_SLOT) == (pass == 1)) {
+        if (vars[i].kind != VAR_SAME && is_filled(vars[i].kind) == (pass == 1)) {
           good = give_out(body->network, vars[i].next, error);
         }
       }
@@ -457,9 +472,18 @@ engine_loop(TfImport *im, const TfLoop *loop, TfValue *results, GError **error)
       im->network, name, NULL, going.tf, (InferTensor *const *)first->pdata, first->len,
       (InferTensor *const *)body->captures->pdata, body->captures->len, body->network, error);
   for (guint i = 0, carried = 0, slot = first->len; node && i < loop->n_vars; i++) {
-    InferTensor *out = vars[i].kind == VAR_SAME   ? NULL
-                       : vars[i].kind == VAR_SLOT ? node->outputs[slot++]
-                                                  : node->outputs[carried++];
+    InferTensor *out = vars[i].kind == VAR_SAME  ? NULL
+                       : is_filled(vars[i].kind) ? node->outputs[slot++]
+                                                 : node->outputs[carried++];
+    if (vars[i].kind == VAR_LAST) {
+      const gint64 start = -1, end = G_MAXINT64;
+      InferTensor *in[3] = {out, tf_ints(im, loop->node, "start", &start, 1),
+                            tf_ints(im, loop->node, "end", &end, 1)};
+      out = tf_add(im, loop->node, "last", "Slice", NULL, in, 3, error);
+      if (!out) {
+        return FALSE;
+      }
+    }
     results[i] = vars[i].kind == VAR_SAME      ? loop->args[i]
                  : vars[i].kind == VAR_CARRIED ? (TfValue){.tf = out}
                                                : (TfValue){.thing = tf_list_of_tensor(im, out)};

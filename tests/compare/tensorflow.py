@@ -220,8 +220,7 @@ def layer_case(make, shape, saved, batch=2):
 
 def compare_shapes(path, inputs, want, work):
     """Where more than the batch is open."""
-    shapes = ",".join(f"'{n}':" + "x".join(map(str, a.shape)) for n, a in inputs.items())
-    os.environ["SHAPES"] = shapes
+    shapes = ",".join(f"{n}:" + "x".join(map(str, a.shape)) for n, a in inputs.items())
     started = time.monotonic()
     file, result = os.path.join(work, "input-0.npy"), os.path.join(work, "outputs.json")
     np.save(file, next(iter(inputs.values())))
