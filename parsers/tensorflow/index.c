@@ -694,6 +694,24 @@ spread(TfImport *im, TfNode *node, InferTensor *line, gint64 axis, gint64 n, Inf
   return *inside ? all : NULL;
 }
 
+/* The nearest pixel of @size; halves go up, which a sampler need not do. */
+static InferTensor *
+snap(TfImport *im, TfNode *node, InferTensor *at, gint64 size, GError **error)
+{
+  InferTensor *scale = tf_scalar(im, node, "scale", INFER_TYPE_FLOAT, 0.5 * (double)(size - 1));
+  InferTensor *shift = tf_scalar(im, node, "shift", INFER_TYPE_FLOAT, 0.5 * (double)size);
+  InferTensor *one = tf_scalar(im, node, "one", INFER_TYPE_FLOAT, 1);
+
+  if (size == 1) {
+    return at;
+  }
+  InferTensor *wide = tf_add2(im, node, "pixel", "Mul", NULL, at, scale, error);
+  InferTensor *up = wide ? tf_add2(im, node, "pixel", "Add", NULL, wide, shift, error) : NULL;
+  InferTensor *whole = up ? tf_add1(im, node, "pixel", "Floor", NULL, up, error) : NULL;
+  InferTensor *back = whole ? tf_add2(im, node, "back", "Div", NULL, whole, scale, error) : NULL;
+  return back ? tf_add2(im, node, "back", "Sub", NULL, back, one, error) : NULL;
+}
+
 static gboolean
 emit_crop(TfImport *im, TfNode *node, GError **error)
 {
@@ -710,11 +728,20 @@ emit_crop(TfImport *im, TfNode *node, GError **error)
   if (n != 2 || size[0] < 1 || size[1] < 1 || size[0] > 16384 || size[1] > 16384) {
     return tf_error(error, INFER_ERROR_MODEL, "the size is not two positive numbers");
   }
+  gboolean nearest = tf_attr_is(node, "method", "nearest", FALSE);
   InferTensor *in_y = NULL, *in_x = NULL;
   InferTensor *rows = positions(im, node, boxes, 0, 2, size[0], error);
   InferTensor *columns = rows ? positions(im, node, boxes, 1, 3, size[1], error) : NULL;
   InferTensor *y = columns ? spread(im, node, rows, 2, size[1], &in_y, error) : NULL;
   InferTensor *x = y ? spread(im, node, columns, 1, size[0], &in_x, error) : NULL;
+  if (x && nearest) {
+    const InferDims *dims = &image->dims;
+    if (dims->n != 4 || dims->d[2] < 1 || dims->d[3] < 1) {
+      return tf_error(error, INFER_ERROR_UNSUPPORTED, "the image's size has to be known");
+    }
+    y = snap(im, node, y, dims->d[2], error);
+    x = y ? snap(im, node, x, dims->d[3], error) : NULL;
+  }
   InferTensor *pair[2] = {x ? tf_unsqueeze(im, node, "x", x, &last, 1, error) : NULL, NULL};
   pair[1] = pair[0] ? tf_unsqueeze(im, node, "y", y, &last, 1, error) : NULL;
   InferTensor *grid = pair[1] ? concat(im, node, pair, 2, 3, error) : NULL;
@@ -723,7 +750,6 @@ emit_crop(TfImport *im, TfNode *node, GError **error)
       pictures ? tf_add2(im, node, "each", "Gather", infer_attrs_new("axis", 'i', (gint64)0, NULL),
                          pictures, which, error)
                : NULL;
-  gboolean nearest = tf_attr_is(node, "method", "nearest", FALSE);
   InferTensor *cut =
       each ? tf_add2(im, node, "cut", "GridSample",
                      infer_attrs_new("align_corners", 'i', (gint64)1, "padding_mode", 's', "border",

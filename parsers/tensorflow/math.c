@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "import.h"
 
+#include <math.h>
+
 /* Operators that are several of ONNX's. All work element by element, in TensorFlow's order. */
 
 static InferTensor *
@@ -184,15 +186,18 @@ emit_cumulate(TfImport *im, TfNode *node, GError **error)
 
 /* --- numbers that pass through few bits --- */
 
-/* The range is moved so that 0 is one of its steps. */
+/* The range is moved so that 0 is one of its steps. In single precision, as TensorFlow does it:
+ * where 0 lies between two steps, rounding decides which. */
 static void
-nudge(double min, double max, double least, double most, double *scale, double *low, double *high)
+nudge(float min, float max, float least, float most, double *scale, double *low, double *high)
 {
-  *scale = (max - min) / (most - least);
-  double zero = least - min / *scale;
-  zero = zero < least ? least : zero > most ? most : (double)(gint64)(zero + 0.5);
-  *low = (least - zero) * *scale;
-  *high = (most - zero) * *scale;
+  float step = (max - min) / (most - least);
+  float zero = least - min / step;
+
+  zero = zero < least ? least : zero > most ? most : floorf(zero + 0.5f);
+  *scale = (double)step;
+  *low = (double)((least - zero) * step);
+  *high = (double)((most - zero) * step);
 }
 
 static InferTensor *
@@ -245,7 +250,7 @@ emit_fake_quant(TfImport *im, TfNode *node, GError **error)
     if (!(from < to)) {
       return tf_error(error, INFER_ERROR_MODEL, "a range from %g to %g", from, to);
     }
-    nudge(from, to, least, most, &scale[i], &low[i], &high[i]);
+    nudge((float)from, (float)to, (float)least, (float)most, &scale[i], &low[i], &high[i]);
   }
   InferTensor *bottom = vector(im, node, "low", low, n), *top = vector(im, node, "high", high, n);
   InferTensor *step = vector(im, node, "scale", scale, n);
@@ -307,7 +312,7 @@ emit_bitcast(TfImport *im, TfNode *node, GError **error)
   if (infer_type_bits(type) != infer_type_bits(x->type)) {
     return tf_error(error, INFER_ERROR_UNSUPPORTED, "the types have different sizes");
   }
-  GVariant *attrs = infer_attrs_new("type", 'i', (gint64)type, NULL);
+  GVariant *attrs = infer_attrs_new("to", 'i', (gint64)type, NULL);
   return tf_out(node, 0, tf_add1(im, node, NULL, "BitCast", attrs, x, error));
 }
 

@@ -41,7 +41,7 @@ def our_outputs(path, inputs, work, batch):
     files = []
     for name, array in inputs.items():
         file = os.path.join(work, f"input-{len(files)}.npy")
-        np.save(file, array)
+        np.save(file, np.ascontiguousarray(array))
         files.append(f"'{name}':{file}")
     result = os.path.join(work, "outputs.json")
     command = [os.environ.get("INFEREXEC", "build/pipelines/inferexec/inferexec"), f"--tf={path}",

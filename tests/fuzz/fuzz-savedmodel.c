@@ -19,6 +19,45 @@ good_model(void)
   return sw_model(graph, "serve", "x:0", "out:0");
 }
 
+/* A loop and a condition as TensorFlow 1 has them, a list, and a function that is called twice. */
+static GByteArray *
+control_model(void)
+{
+  GByteArray *graph = g_byte_array_new(), *library = g_byte_array_new(), *node;
+  GByteArray *function = g_byte_array_new();
+
+  gw_placeholder(graph, "x", GW_FLOAT, (gint64[]){1, 3}, 2);
+  node = gw_node("enter", "Enter", "x", NULL);
+  gw_string(node, "frame_name", "ring");
+  gw_add(graph, node);
+  gw_op(graph, "merge", "Merge", "enter", "next", NULL);
+  GW_INT32S(graph, "axes", 0, 1);
+  gw_op(graph, "total", "Sum", "merge", "axes", NULL);
+  gw_float(graph, "limit", 100);
+  gw_op(graph, "less", "Less", "total", "limit", NULL);
+  gw_op(graph, "going", "LoopCond", "less", NULL);
+  gw_op(graph, "switch", "Switch", "merge", "going", NULL);
+  gw_op(graph, "twice", "Add", "switch:1", "switch:1", NULL);
+  gw_op(graph, "next", "NextIteration", "twice", NULL);
+  gw_op(graph, "exit", "Exit", "switch", NULL);
+  gw_op(graph, "sum", "Sum", "exit", "axes", NULL);
+  gw_op(graph, "asked", "Greater", "sum", "limit", NULL);
+  gw_op(graph, "branch", "Switch", "exit", "asked", NULL);
+  gw_op(graph, "no", "Neg", "branch", NULL);
+  gw_op(graph, "yes", "Tanh", "branch:1", NULL);
+  gw_op(graph, "either", "Merge", "no", "yes", NULL);
+  gw_op(graph, "list", "TensorListFromTensor", "either", NULL);
+  GW_INT32_SCALAR(graph, "first", 0);
+  gw_op(graph, "item", "TensorListGetItem", "list", "first", NULL);
+  gw_op(graph, "once", "again", "item", NULL);
+  gw_op(graph, "out", "again", "once", NULL);
+  sw_function_begin(function, "again");
+  pw_message(function, 3, gw_node("y", "Square", "x", NULL));
+  sw_function_end(library, function, "y:y:0");
+  pw_message(graph, 2, library);
+  return sw_model(graph, "serve", "x:0", "out:0");
+}
+
 static GByteArray *
 good_index(void)
 {
@@ -99,6 +138,7 @@ fuzz_seeds(void)
 
   g_byte_array_append(contents, (const guint8 *)values, sizeof values);
   add_seed(seeds, 'm', good_model());
+  add_seed(seeds, 'm', control_model());
   add_seed(seeds, 'i', good_index());
   add_seed(seeds, 'd', contents);
   SwTable table;

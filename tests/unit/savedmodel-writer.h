@@ -174,6 +174,40 @@ sw_model(GByteArray *graph, const char *tag, const char *input, const char *outp
 }
 
 static inline void
+sw_arg(GByteArray *signature, guint field, const char *name)
+{
+  GByteArray *arg = g_byte_array_new();
+
+  pw_string(arg, 1, name);
+  pw_int(arg, 3, GW_FLOAT);
+  pw_message(signature, field, arg);
+}
+
+/* A function of "x" that gives "out"; its nodes are field 3 of @function. */
+static inline void
+sw_function_begin(GByteArray *function, const char *name)
+{
+  GByteArray *signature = g_byte_array_new();
+
+  pw_string(signature, 1, name);
+  sw_arg(signature, 2, "x");
+  sw_arg(signature, 3, "out");
+  pw_message(function, 1, signature);
+}
+
+/* @function is freed. */
+static inline void
+sw_function_end(GByteArray *library, GByteArray *function, const char *result)
+{
+  GByteArray *ret = g_byte_array_new();
+
+  pw_string(ret, 1, "out");
+  pw_string(ret, 2, result);
+  pw_message(function, 4, ret);
+  pw_message(library, 1, function);
+}
+
+static inline void
 sw_write(const char *folder, const char *name, const GByteArray *bytes)
 {
   g_autofree char *path = g_build_filename(folder, name, NULL);

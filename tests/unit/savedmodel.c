@@ -164,30 +164,12 @@ test_leaves_folder(void)
 
 /* --- functions --- */
 
-static void
-add_arg(GByteArray *signature, guint field, const char *name)
-{
-  GByteArray *arg = g_byte_array_new();
-
-  pw_string(arg, 1, name);
-  pw_int(arg, 3, GW_FLOAT);
-  pw_message(signature, field, arg);
-}
-
-/* A function of x that gives "out"; @nodes (freed) are NodeDefs at field 3. */
+/* @nodes (freed) are fields 3 of the function. */
 static void
 add_function(GByteArray *library, const char *name, GByteArray *nodes, const char *result)
 {
-  GByteArray *function = nodes, *signature = g_byte_array_new(), *ret = g_byte_array_new();
-
-  pw_string(signature, 1, name);
-  add_arg(signature, 2, "x");
-  add_arg(signature, 3, "out");
-  pw_message(function, 1, signature);
-  pw_string(ret, 1, "out");
-  pw_string(ret, 2, result);
-  pw_message(function, 4, ret);
-  pw_message(library, 1, function);
+  sw_function_begin(nodes, name);
+  sw_function_end(library, nodes, result);
 }
 
 static void
