@@ -169,6 +169,9 @@ recognize_saved_model(const guint8 *data, gsize size)
       }
       graph = graph || meta.field == 2;
     }
+    if (error) {
+      return FALSE;
+    }
   }
   return !error && graph;
 }

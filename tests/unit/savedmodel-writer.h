@@ -213,7 +213,8 @@ sw_write(const char *folder, const char *name, const GByteArray *bytes)
   g_autofree char *path = g_build_filename(folder, name, NULL);
   GError *error = NULL;
 
-  g_file_set_contents(path, (const char *)bytes->data, (gssize)bytes->len, &error);
+  g_file_set_contents_full(path, (const char *)bytes->data, (gssize)bytes->len,
+                           G_FILE_SET_CONTENTS_NONE, 0600, &error);
   g_assert_no_error(error);
 }
 
