@@ -28,6 +28,39 @@ hash_file(GChecksum *checksum, const gchar *path, GCancellable *cancellable, GEr
   return n == 0;
 }
 
+static gint
+by_name(gconstpointer a, gconstpointer b)
+{
+  return g_strcmp0(*(const gchar *const *)a, *(const gchar *const *)b);
+}
+
+/* A SavedModel of TensorFlow's is a folder: its variables count as much as its graph. */
+static gboolean
+hash_model(GChecksum *checksum, const gchar *path, GCancellable *cancellable, GError **error)
+{
+  gboolean is_folder = g_file_test(path, G_FILE_TEST_IS_DIR);
+  g_autofree gchar *root = is_folder ? g_strdup(path) : g_path_get_dirname(path);
+  g_autofree gchar *graph =
+      is_folder ? g_build_filename(path, "saved_model.pb", NULL) : g_strdup(path);
+  g_autofree gchar *folder = g_build_filename(root, "variables", NULL);
+  g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+  GDir *variables = g_str_has_suffix(graph, "saved_model.pb") ? g_dir_open(folder, 0, NULL) : NULL;
+  const gchar *name;
+
+  while (variables && (name = g_dir_read_name(variables)))
+    g_ptr_array_add(names, g_build_filename(folder, name, NULL));
+  g_clear_pointer(&variables, g_dir_close);
+  g_ptr_array_sort(names, by_name);
+  if (!hash_file(checksum, graph, cancellable, error))
+    return FALSE;
+  for (guint i = 0; i < names->len; i++) {
+    if (g_file_test(names->pdata[i], G_FILE_TEST_IS_REGULAR) &&
+        !hash_file(checksum, names->pdata[i], cancellable, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 /* The library that holds @symbol, as built: a plan of another build is not used, since its version
  * does not tell two builds of a checkout apart. */
 static void
@@ -57,7 +90,7 @@ gst_infer_cache_path(const GstInferModelSettings *settings, guint max_batch,
   g_checksum_update(checksum, (const guchar *)how, -1);
   hash_library(checksum, (gconstpointer)infer_network_new);
   hash_library(checksum, (gconstpointer)infer_parse_file);
-  if (!hash_file(checksum, settings->model_file, cancellable, error) ||
+  if (!hash_model(checksum, settings->model_file, cancellable, error) ||
       (info && !hash_file(checksum, info, cancellable, error)) ||
       (settings->model_info_file &&
        !hash_file(checksum, settings->model_info_file, cancellable, error)))

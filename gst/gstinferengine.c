@@ -111,7 +111,9 @@ gst_infer_model_check(const GstInferModelSettings *settings, GError **error)
                 "no model is given; set the property model-file to a plan or a model");
     return FALSE;
   }
-  if (!check_readable("model-file", settings->model_file, error))
+  /* A folder is a SavedModel, or is refused by its contents. */
+  if (!g_file_test(settings->model_file, G_FILE_TEST_IS_DIR) &&
+      !check_readable("model-file", settings->model_file, error))
     return FALSE;
   if (settings->model_info_file &&
       !check_readable("model-info-file", settings->model_info_file, error))

@@ -8,51 +8,6 @@
 
 static const char plan_magic[8] = {'I', 'N', 'F', 'E', 'R', 'P', 'L', 'N'};
 
-/* Fields of a NodeDef: its operator is an identifier. */
-static gboolean
-is_node_def(const guint8 *data, gsize from, gsize to)
-{
-  WireReader reader = {.data = data, .position = from, .end = to};
-  gboolean named = FALSE, has_op = FALSE;
-  g_autoptr(GError) error = NULL;
-
-  while (wire_reader_next(&reader, &error)) {
-    gsize length = reader.position - reader.payload;
-    if (reader.field > 7 || reader.wire_type != 2) {
-      return FALSE;
-    }
-    named = named || (reader.field == 1 && length > 0);
-    if (reader.field == 2) {
-      has_op = length > 0 && g_ascii_isalpha(data[reader.payload]);
-      for (gsize i = 0; i < length && has_op; i++) {
-        guint8 c = data[reader.payload + i];
-        has_op = g_ascii_isalnum(c) || c == '_' || c == '>';
-      }
-      if (!has_op) {
-        return FALSE;
-      }
-    }
-  }
-  return !error && named && has_op;
-}
-
-/* A GraphDef is a row of nodes, beside a few small fields. */
-static gboolean
-is_graph_def(const guint8 *data, gsize size)
-{
-  WireReader reader = {.data = data, .position = 0, .end = size};
-
-  while (wire_reader_next(&reader, NULL)) {
-    if (reader.field == 1) {
-      return reader.wire_type == 2 && is_node_def(data, reader.payload, reader.position);
-    }
-    if (reader.field > 5) {
-      return FALSE;
-    }
-  }
-  return FALSE;
-}
-
 /* A ModelProto has a version number or operator sets beside its graph. */
 static gboolean
 is_onnx(const guint8 *data, gsize size)
@@ -76,9 +31,11 @@ InferFormat
 infer_format_of_file(const char *path, GError **error)
 {
   g_autoptr(GError) trouble = NULL;
-  g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, &trouble);
+  g_autofree char *name = parsers_saved_model_file(path);
+  g_autoptr(GMappedFile) file = g_mapped_file_new(name, FALSE, &trouble);
   if (!file) {
-    g_set_error_literal(error, INFER_ERROR, INFER_ERROR_FAILED, trouble->message);
+    g_set_error(error, INFER_ERROR, INFER_ERROR_FAILED, "%s%s", trouble->message,
+                g_str_equal(name, path) ? "" : "; a folder can only be a SavedModel");
     return INFER_FORMAT_UNKNOWN;
   }
   const guint8 *data = (const guint8 *)g_mapped_file_get_contents(file);
@@ -95,7 +52,9 @@ infer_format_of_file(const char *path, GError **error)
   if (size > 0 && (recognize_prototxt(data, size) || recognize_caffemodel(data, size))) {
     return INFER_FORMAT_CAFFE;
   }
-  return size > 0 && is_graph_def(data, size) ? INFER_FORMAT_TENSORFLOW : INFER_FORMAT_UNKNOWN;
+  return size > 0 && (recognize_saved_model(data, size) || recognize_graph_def(data, size))
+             ? INFER_FORMAT_TENSORFLOW
+             : INFER_FORMAT_UNKNOWN;
 }
 
 /* The other half of a net stands beside it under the same name. */
@@ -158,7 +117,7 @@ parse_by_format(const char *path, const InferParseOptions *options, GError **err
   }
   g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED,
               "%s: the format is not known; ONNX models, frozen TensorFlow "
-              "GraphDefs, Caffe's prototxt and caffemodel, and UFF can be read",
+              "GraphDefs and SavedModels, Caffe's prototxt and caffemodel, and UFF can be read",
               path);
   return NULL;
 }

@@ -104,3 +104,81 @@ recognize_uff(const guint8 *data, gsize size)
   }
   return !error && graph;
 }
+
+/* Fields of a NodeDef: its operator is an identifier. */
+static gboolean
+is_node_def(const guint8 *data, gsize from, gsize to)
+{
+  WireReader reader = {.data = data, .position = from, .end = to};
+  gboolean named = FALSE, has_op = FALSE;
+  g_autoptr(GError) error = NULL;
+
+  while (wire_reader_next(&reader, &error)) {
+    gsize length = reader.position - reader.payload;
+    if (reader.field > 7 || reader.wire_type != 2) {
+      return FALSE;
+    }
+    named = named || (reader.field == 1 && length > 0);
+    if (reader.field == 2) {
+      has_op = length > 0 && g_ascii_isalpha(data[reader.payload]);
+      for (gsize i = 0; i < length && has_op; i++) {
+        guint8 c = data[reader.payload + i];
+        has_op = g_ascii_isalnum(c) || c == '_' || c == '>';
+      }
+      if (!has_op) {
+        return FALSE;
+      }
+    }
+  }
+  return !error && named && has_op;
+}
+
+/* A GraphDef is a row of nodes, beside a few small fields. */
+gboolean
+recognize_graph_def(const guint8 *data, gsize size)
+{
+  WireReader reader = {.data = data, .position = 0, .end = size};
+
+  while (wire_reader_next(&reader, NULL)) {
+    if (reader.field == 1) {
+      return reader.wire_type == 2 && is_node_def(data, reader.payload, reader.position);
+    }
+    if (reader.field > 5) {
+      return FALSE;
+    }
+  }
+  return FALSE;
+}
+
+/* The graphs of a SavedModel are in its field 2, and its first field is a version. */
+gboolean
+recognize_saved_model(const guint8 *data, gsize size)
+{
+  WireReader reader = {.data = data, .position = 0, .end = size};
+  gboolean graph = FALSE;
+  g_autoptr(GError) error = NULL;
+
+  while (wire_reader_next(&reader, &error)) {
+    if (reader.field > 2 || reader.wire_type != (reader.field == 1 ? 0u : 2u)) {
+      return FALSE;
+    }
+    WireReader meta = {.data = data, .position = reader.payload, .end = reader.position};
+    while (reader.field == 2 && wire_reader_next(&meta, &error)) {
+      if (meta.field > 7 || meta.wire_type != 2) {
+        return FALSE;
+      }
+      graph = graph || meta.field == 2;
+    }
+    if (error) {
+      return FALSE;
+    }
+  }
+  return !error && graph;
+}
+
+char *
+parsers_saved_model_file(const char *path)
+{
+  return g_file_test(path, G_FILE_TEST_IS_DIR) ? g_build_filename(path, "saved_model.pb", NULL)
+                                               : g_strdup(path);
+}

@@ -42,7 +42,8 @@ typedef struct {
 /**
  * infer_format_of_file:
  *
- * Recognises a file by its content, not its name.
+ * Recognises a file by its content, not its name. A folder is a SavedModel of TensorFlow's, where
+ * it has one.
  */
 INFER_API InferFormat infer_format_of_file(const char *path, GError **error);
 
@@ -62,9 +63,14 @@ INFER_API InferNetwork *infer_parse_file(const char *path, const InferParseOptio
 
 /**
  * infer_parse_tensorflow:
- * @path: a frozen GraphDef
- * @options: (nullable): options
+ * @path: a frozen GraphDef, the folder of a SavedModel, or its saved_model.pb
+ * @options: (nullable): options; outputs of a SavedModel go by their names in its signature
  * @error: return location
+ *
+ * Of a SavedModel, the graph with the tag "serve" and its signature "serving_default" are taken;
+ * where there is none of that name, the first by name. Its variables are read from the checkpoint
+ * in its folder, and stay in the mapped file where they can. Functions are written out, and so are
+ * conditions and loops that constants decide; the engine runs others.
  *
  * Every node that is not supported is named in the error, with operator and reason.
  *
@@ -75,7 +81,7 @@ INFER_API InferNetwork *infer_parse_tensorflow(const char *path, const InferPars
 /**
  * infer_parse_tensorflow_bytes:
  *
- * The same from memory; @source names it in errors.
+ * The same from memory, where a SavedModel has no variables; @source names it in errors.
  */
 INFER_API InferNetwork *infer_parse_tensorflow_bytes(GBytes *bytes, const char *source,
                                                      const InferParseOptions *options,

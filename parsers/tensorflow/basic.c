@@ -15,8 +15,17 @@ emit_const(TfImport *im, TfNode *node, GError **error)
   if (!array) {
     return FALSE;
   }
-  g_autofree char *name = g_utf8_make_valid(node->def->name, -1);
+  g_autofree char *name = tf_node_name(node);
   return tf_out(node, 0, infer_network_add_constant(im->network, name, array));
+}
+
+/* The name that the SavedModel's signature gives to an input, else its own. */
+static char *
+input_name(TfImport *im, const TfNode *node)
+{
+  const InferTf__InfoEntry *known = g_hash_table_lookup(im->placeholders, node->def->name);
+
+  return known ? g_utf8_make_valid(known->key, -1) : tf_node_name(node);
 }
 
 static gint64
@@ -34,8 +43,12 @@ static gboolean
 placeholder_dims(TfImport *im, TfNode *node, const char *name, InferDims *dims, GError **error)
 {
   const InferTf__Attr *attr = tf_attr(node, "shape");
+  const InferTf__InfoEntry *known = g_hash_table_lookup(im->placeholders, node->def->name);
   const InferTf__Shape *shape = attr ? attr->shape : NULL;
 
+  if ((!shape || shape->unknown_rank) && known) {
+    shape = known->value->tensor_shape;
+  }
   if (!shape || shape->unknown_rank) {
     return tf_error(error, INFER_ERROR_UNSUPPORTED,
                     "the input has no shape; export the graph "
@@ -61,9 +74,13 @@ static gboolean
 emit_placeholder(TfImport *im, TfNode *node, GError **error)
 {
   InferType type = tf_attr_type(node, "dtype", INFER_TYPE_UNDEFINED);
-  g_autofree char *name = g_utf8_make_valid(node->def->name, -1);
+  g_autofree char *name = input_name(im, node);
   InferDims dims;
 
+  if (im->network != im->main) {
+    return tf_error(error, INFER_ERROR_UNSUPPORTED,
+                    "a branch or a loop reads an input that is not handed to it");
+  }
   if (type == INFER_TYPE_UNDEFINED || type == INFER_TYPE_STRING) {
     return tf_error(error, INFER_ERROR_UNSUPPORTED,
                     "an input of %s is not supported; name "
@@ -85,7 +102,10 @@ emit_placeholder_with_default(TfImport *im, TfNode *node, GError **error)
   if (!value || value->type == INFER_TYPE_BOOL || value->dims.n == 0) {
     return tf_forward(node, 0, 0, error);
   }
-  g_autofree char *name = g_utf8_make_valid(node->def->name, -1);
+  if (im->network != im->main) {
+    return tf_forward(node, 0, 0, error);
+  }
+  g_autofree char *name = input_name(im, node);
   return tf_out(
       node, 0, infer_network_add_input(im->network, name, value->type, &value->dims, value, error));
 }
@@ -130,11 +150,18 @@ const TfOp tf_ops_basic[] = {
     {"Const", emit_const},
     {"HostConst", emit_const},
     {"Placeholder", emit_placeholder},
+    {"PlaceholderV2", emit_placeholder},
     {"PlaceholderWithDefault", emit_placeholder_with_default},
     {"Identity", emit_identity},
     {"StopGradient", emit_identity},
     {"PreventGradient", emit_identity},
     {"Snapshot", emit_identity},
+    {"GuaranteeConst", emit_identity},
+    {"DeepCopy", emit_identity},
+    {"Print", emit_identity},
+    {"PrintV2", emit_nothing},
+    {"_EagerConst", emit_identity},
+    {"CheckNumericsV2", emit_identity},
     {"CheckNumerics", emit_identity},
     {"EnsureShape", emit_identity},
     {"IdentityN", emit_identity_n},

@@ -91,12 +91,6 @@ emit_depthwise(TfImport *im, TfNode *node, GError **error)
   return convolve(im, node, TRUE, error);
 }
 
-static gboolean
-emit_transposed(TfImport *im, TfNode *node, GError **error)
-{
-  return tf_error(error, INFER_ERROR_UNSUPPORTED, "transposed convolutions are not supported");
-}
-
 /* The bias lies along the channels: last in NHWC, second in NCHW. */
 static gboolean
 emit_bias_add(TfImport *im, TfNode *node, GError **error)
@@ -146,10 +140,159 @@ emit_batch_norm(TfImport *im, TfNode *node, GError **error)
   return tf_out_as(node, 0, out, !first);
 }
 
+/* --- what TensorFlow's own optimizer has fused --- */
+
+/* The value so far is the node's output; it is taken on. */
+static gboolean
+then_add(TfImport *im, TfNode *node, const char *op, InferTensor *operand, GVariant *attrs,
+         GError **error)
+{
+  g_autoptr(GVariant) owned = attrs ? g_variant_ref_sink(attrs) : NULL;
+  TfValue value = *tf_output(node, 0);
+  gboolean nchw = value.nchw != NULL;
+  InferTensor *in[2] = {nchw ? value.nchw : value.tf, operand};
+
+  return tf_out_as(node, 0, tf_add(im, node, NULL, op, owned, in, operand ? 2 : 1, error), nchw);
+}
+
+static gboolean
+fused_bias(TfImport *im, TfNode *node, guint index, GError **error)
+{
+  TfValue value = *tf_output(node, 0);
+  gboolean first = tf_attr_is(node, "data_format", "NCHW", FALSE);
+  InferTensor *bias = tf_in(im, node, index, error);
+
+  if (bias && (value.nchw || first)) {
+    bias = tf_unsqueeze(im, node, "bias", bias, (const gint64[]){1, 2}, 2, error);
+  }
+  return bias && then_add(im, node, "Add", bias, NULL, error);
+}
+
+static gboolean
+fused_norm(TfImport *im, TfNode *node, GError **error)
+{
+  TfValue value = *tf_output(node, 0);
+  gboolean nchw = value.nchw != NULL;
+  InferTensor *in[5] = {nchw ? value.nchw : value.tf};
+
+  for (guint i = 1; i < 5; i++) {
+    in[i] = tf_in(im, node, i + 1, error);
+    if (!in[i]) {
+      return FALSE;
+    }
+  }
+  GVariant *attrs = infer_attrs_new("epsilon", 'f', tf_attr_float(node, "epsilon", 1e-4), NULL);
+  return tf_out_as(node, 0, tf_add(im, node, NULL, "BatchNormalization", attrs, in, 5, error),
+                   nchw);
+}
+
+static gboolean
+fused_activation(TfImport *im, TfNode *node, const char *name, GError **error)
+{
+  static const char *const plain[] = {"Relu", "Elu", "Sigmoid", "Tanh", NULL};
+
+  if (g_strv_contains(plain, name)) {
+    return then_add(im, node, name, NULL, NULL, error);
+  }
+  if (g_str_equal(name, "LeakyRelu")) {
+    double alpha = tf_attr_float(node, "leakyrelu_alpha", 0.2);
+    return then_add(im, node, name, NULL, infer_attrs_new("alpha", 'f', alpha, NULL), error);
+  }
+  if (g_str_equal(name, "Relu6")) {
+    InferTensor *zero = tf_scalar(im, node, "min", INFER_TYPE_FLOAT, 0);
+    InferTensor *six = tf_scalar(im, node, "max", INFER_TYPE_FLOAT, 6);
+    return then_add(im, node, "Max", zero, NULL, error) &&
+           then_add(im, node, "Min", six, NULL, error);
+  }
+  if (g_str_equal(name, "GeluExact") || g_str_equal(name, "GeluApproximate")) {
+    const char *form = g_str_equal(name, "GeluExact") ? "none" : "tanh";
+    return then_add(im, node, "Gelu", NULL, infer_attrs_new("approximate", 's', form, NULL), error);
+  }
+  return tf_error(error, INFER_ERROR_UNSUPPORTED, "'%s' is fused with it", name);
+}
+
+/* Inputs behind the first two belong to what is fused: a bias, a sum, or a normalization. */
+static gboolean
+fused(TfImport *im, TfNode *node, GError **error)
+{
+  const InferTf__Attr *attr = tf_attr(node, "fused_ops");
+  gsize n = attr && attr->list ? attr->list->n_s : 0;
+  guint next = 2;
+
+  for (gsize i = 0; i < n; i++) {
+    const ProtobufCBinaryData *text = &attr->list->s[i];
+    g_autofree char *raw = g_strndup((const char *)text->data, text->len);
+    g_autofree char *name = g_utf8_make_valid(raw, -1);
+    gboolean good;
+    if (g_str_equal(name, "BiasAdd")) {
+      good = fused_bias(im, node, next++, error);
+    } else if (g_str_equal(name, "FusedBatchNorm")) {
+      good = fused_norm(im, node, error);
+      next = 6;
+    } else if (g_str_equal(name, "Add")) {
+      gboolean nchw = tf_output(node, 0)->nchw != NULL;
+      InferTensor *other = nchw ? tf_in_nchw(im, node, next, error) : tf_in(im, node, next, error);
+      next++;
+      good = other && then_add(im, node, "Add", other, NULL, error);
+    } else {
+      good = fused_activation(im, node, name, error);
+    }
+    if (!good) {
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+static gboolean
+emit_fused_conv2d(TfImport *im, TfNode *node, GError **error)
+{
+  return convolve(im, node, FALSE, error) && fused(im, node, error);
+}
+
+static gboolean
+emit_fused_depthwise(TfImport *im, TfNode *node, GError **error)
+{
+  return convolve(im, node, TRUE, error) && fused(im, node, error);
+}
+
+static gboolean
+emit_fused_matmul(TfImport *im, TfNode *node, GError **error)
+{
+  return tf_emit_matmul(im, node, error) && fused(im, node, error);
+}
+
+/* A normalization with a sum and an activation. */
+static gboolean
+emit_fused_norm(TfImport *im, TfNode *node, GError **error)
+{
+  const InferTf__Attr *attr = tf_attr(node, "activation_mode");
+
+  if (!emit_batch_norm(im, node, error)) {
+    return FALSE;
+  }
+  if (node->n_inputs > 5) {
+    gboolean nchw = tf_output(node, 0)->nchw != NULL;
+    InferTensor *side = nchw ? tf_in_nchw(im, node, 5, error) : tf_in(im, node, 5, error);
+    if (!side || !then_add(im, node, "Add", side, NULL, error)) {
+      return FALSE;
+    }
+  }
+  if (!attr || !attr->has_s || tf_attr_is(node, "activation_mode", "Identity", TRUE)) {
+    return TRUE;
+  }
+  g_autofree char *raw = g_strndup((const char *)attr->s.data, attr->s.len);
+  g_autofree char *name = g_utf8_make_valid(raw, -1);
+  return fused_activation(im, node, name, error);
+}
+
 const TfOp tf_ops_convolution[] = {
+    {"_FusedConv2D", emit_fused_conv2d},
+    {"_FusedDepthwiseConv2dNative", emit_fused_depthwise},
+    {"_FusedMatMul", emit_fused_matmul},
+    {"_FusedBatchNormEx", emit_fused_norm},
     {"Conv2D", emit_conv2d},
     {"DepthwiseConv2dNative", emit_depthwise},
-    {"Conv2DBackpropInput", emit_transposed},
     {"BiasAdd", emit_bias_add},
     {"BiasAddV1", emit_bias_add},
     {"FusedBatchNorm", emit_batch_norm},

@@ -23,7 +23,7 @@ tf_error(GError **error, InferError code, const char *format, ...)
 static char *
 full_name(TfImport *im, TfNode *node, const char *suffix)
 {
-  g_autofree char *name = g_utf8_make_valid(node->def->name, -1);
+  g_autofree char *name = tf_node_name(node);
 
   if (!suffix && g_hash_table_contains(im->wanted, node)) {
     suffix = "result";

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "import.h"
-#include "../partial.h"
+
+#include "../recognize.h"
+#include "routine.h"
+#include "savedmodel.h"
+#include "variables.h"
 
 #include <string.h>
 
 static const TfOp *const families[] = {
-    tf_ops_basic,  tf_ops_control,   tf_ops_convolution, tf_ops_detection,
-    tf_ops_matrix, tf_ops_pointwise, tf_ops_pool,        tf_ops_reduce,
-    tf_ops_resize, tf_ops_shape,     tf_ops_slice,
+    tf_ops_basic,     tf_ops_cell,   tf_ops_control, tf_ops_convolution, tf_ops_detection,
+    tf_ops_function,  tf_ops_index,  tf_ops_list,    tf_ops_math,        tf_ops_matrix,
+    tf_ops_pointwise, tf_ops_pool,   tf_ops_reduce,  tf_ops_resize,      tf_ops_shape,
+    tf_ops_slice,     tf_ops_volume,
 };
 
 void
@@ -17,9 +22,29 @@ tf_problem(TfImport *im, TfNode *node, GError *error)
   if (im->problems->len == 0) {
     im->problem_code = error->code;
   }
+  g_autofree char *name = tf_node_name(node);
   g_ptr_array_add(im->problems,
-                  g_strdup_printf("'%s' (%s): %s", node->def->name, node->def->op, error->message));
+                  g_strdup_printf("'%s' (%s): %s", name, node->def->op, error->message));
   g_error_free(error);
+}
+
+void
+tf_forget(TfImport *im, guint n)
+{
+  if (im->problems->len > n) {
+    g_ptr_array_set_size(im->problems, (gint)n);
+  }
+}
+
+void
+tf_wait(TfNode *node, const TfEdge *edges, guint n)
+{
+  g_free(node->deps);
+  node->deps = g_new0(TfEdge, n + 1);
+  node->n_deps = n;
+  if (n) {
+    memcpy(node->deps, edges, n * sizeof *edges);
+  }
 }
 
 static void
@@ -34,9 +59,11 @@ static gboolean
 inputs_ready(TfImport *im, TfNode *node)
 {
   gboolean dead = FALSE;
+  const TfEdge *edges = node->deps ? node->deps : node->inputs;
+  guint n = node->deps ? node->n_deps : node->n_inputs;
 
-  for (guint i = 0; i < node->n_inputs; i++) {
-    TfEdge *edge = &node->inputs[i];
+  for (guint i = 0; i < n; i++) {
+    const TfEdge *edge = &edges[i];
     if (!edge->node) {
       GError *error =
           g_error_new(INFER_ERROR, INFER_ERROR_MODEL, "input %u is not in the graph", i);
@@ -63,6 +90,7 @@ static void
 emit_node(TfImport *im, TfNode *node)
 {
   GError *error = NULL;
+  guint n_problems = im->problems->len;
 
   if (!inputs_ready(im, node)) {
     return;
@@ -70,6 +98,10 @@ emit_node(TfImport *im, TfNode *node)
   if (!node->op) {
     error = g_error_new(INFER_ERROR, INFER_ERROR_UNSUPPORTED, "this operator is not supported");
   } else if (!node->op->emit(im, node, &error) && !error) {
+    if (im->problems->len > n_problems) {
+      node->failed = TRUE; /* a function that it calls has said why */
+      return;
+    }
     error = g_error_new(INFER_ERROR, INFER_ERROR_FAILED, "it could not be added");
   }
   if (error) {
@@ -80,12 +112,13 @@ emit_node(TfImport *im, TfNode *node)
 typedef struct {
   TfNode *node;
   guint next;
+  gboolean asked;
 } Visit;
 
 static gboolean
 push(GArray *stack, TfNode *node, const TfNode *from, GError **error)
 {
-  if (node->state == TF_DONE || node->values) {
+  if (node->state == TF_DONE || (node->values && node->state == TF_NEW)) {
     return TRUE;
   }
   if (node->state == TF_OPEN) {
@@ -95,7 +128,7 @@ push(GArray *stack, TfNode *node, const TfNode *from, GError **error)
                     node->def->name, from->def->name);
   }
   node->state = TF_OPEN;
-  Visit visit = {node, 0};
+  Visit visit = {node, 0, FALSE};
   g_array_append_val(stack, visit);
   return TRUE;
 }
@@ -111,12 +144,21 @@ tf_import(TfImport *im, TfNode *root, GError **error)
   while (stack->len > 0) {
     Visit *top = &g_array_index(stack, Visit, stack->len - 1);
     TfNode *node = top->node;
-    /* A loop's way back is no cycle; that loops are not supported is said by the loop's nodes. */
-    if (top->next < node->n_inputs && !tf_is_any(node, "NextIteration", "RefNextIteration", NULL)) {
-      TfNode *source = node->inputs[top->next++].node;
+    if (!top->asked) {
+      top->asked = TRUE;
+      tf_frame_wait(im, node);
+    }
+    const TfEdge *edges = node->deps ? node->deps : node->inputs;
+    guint n = node->deps ? node->n_deps : node->n_inputs;
+    if (top->next < n) {
+      TfNode *source = edges[top->next++].node;
       if (source && !push(stack, source, node, error)) {
         return FALSE;
       }
+      continue;
+    }
+    if (node->deps && tf_frame_wait(im, node)) {
+      top->next = 0;
       continue;
     }
     g_array_set_size(stack, stack->len - 1);
@@ -160,10 +202,10 @@ report(TfImport *im, GError **error)
 }
 
 static gboolean
-mark_output(TfImport *im, const char *name, GError **error)
+mark_output(TfImport *im, const char *name, gboolean asked, GError **error)
 {
   TfEdge edge = {NULL, 0};
-  g_autofree char *node_name = tf_split_name(name, &edge.port);
+  g_autofree char *node_name = tf_split_name(tf_signature_output(im, name), &edge.port);
 
   edge.node = tf_graph_find(im->graph, node_name);
   if (!edge.node) {
@@ -171,6 +213,16 @@ mark_output(TfImport *im, const char *name, GError **error)
                     node_name);
   }
   GError *trouble = NULL;
+  if (!tf_import(im, edge.node, error)) {
+    return FALSE;
+  }
+  /* What nobody has asked for may be a list, or on a branch that is not taken. */
+  GArray *values = edge.node->values;
+  const TfValue *value =
+      values && edge.port < values->len ? &g_array_index(values, TfValue, edge.port) : NULL;
+  if (!asked && !edge.node->failed && (edge.node->dead || !value || value->thing || value->dead)) {
+    return TRUE;
+  }
   InferTensor *tensor = tf_import_value(im, &edge, &trouble);
   if (trouble) {
     g_propagate_error(error, trouble);
@@ -186,8 +238,10 @@ mark_output(TfImport *im, const char *name, GError **error)
 static gboolean
 is_result(const TfNode *node)
 {
-  return (!node->readers || node->readers->len == 0) &&
-         !tf_is_any(node, "NoOp", "Assert", "Const", "Placeholder", "PlaceholderWithDefault", NULL);
+  return (!node->readers || node->readers->len == 0) && !node->awaited &&
+         !tf_is_any(node, "NoOp", "Assert", "Const", "Placeholder", "PlaceholderWithDefault",
+                    "Switch", "_SwitchN", "ControlTrigger", "TensorListReserve", "EmptyTensorList",
+                    "TensorArrayV3", "VarHandleOp", NULL);
 }
 
 /* The nodes that nothing reads; those that are not supported only where there are no others. */
@@ -196,10 +250,14 @@ default_outputs(TfImport *im)
 {
   GPtrArray *names = g_ptr_array_new();
 
-  for (guint pass = 0; pass < 2 && names->len == 0; pass++) {
+  if (tf_signature_outputs(im, names)) {
+    return names;
+  }
+  for (guint pass = 0; pass < 3 && names->len == 0; pass++) {
+    g_autoptr(GHashTable) inside = tf_frame_inside(im->graph, pass == 0);
     for (guint i = 0; i < im->graph->n_nodes; i++) {
       TfNode *node = &im->graph->nodes[i];
-      if (is_result(node) && (pass == 1 || node->op)) {
+      if (is_result(node) && (pass == 2 || (node->op && !g_hash_table_contains(inside, node)))) {
         g_ptr_array_add(names, node->def->name);
       }
     }
@@ -234,22 +292,21 @@ all_outputs(TfImport *im, InferModelInfo *info, GError **error)
                                            : default_outputs(im);
 
   for (guint i = 0; i < names->len; i++) {
-    guint port;
-    g_autofree char *name = tf_split_name(names->pdata[i], &port);
-    TfNode *node = tf_graph_find(im->graph, name);
-    if (node) {
-      g_hash_table_add(im->wanted, node);
+    TfEdge edge = tf_graph_edge(im->graph, tf_signature_output(im, names->pdata[i]), FALSE);
+    if (edge.node) {
+      g_hash_table_add(im->wanted, edge.node);
+      tf_graph_target(im->graph, edge);
     }
   }
   if (detection && !tf_detection_outputs(im, info, error)) {
     return FALSE;
   }
   for (guint i = 0; i < names->len; i++) {
-    if (!mark_output(im, names->pdata[i], error)) {
+    if (!mark_output(im, names->pdata[i], asked || im->signature, error)) {
       return FALSE;
     }
   }
-  return detection || names->len > 0 ||
+  return detection || im->problems->len > 0 || infer_network_get_n_outputs(im->network) > 0 ||
          tf_error(error, INFER_ERROR_MODEL, "the graph has nothing that could be an output");
 }
 
@@ -275,7 +332,7 @@ guess_image(TfImport *im, InferModelInfo *info)
 }
 
 static void
-index_ops(TfImport *im)
+index_families(TfImport *im)
 {
   im->ops = g_hash_table_new(g_str_hash, g_str_equal);
   for (gsize i = 0; i < G_N_ELEMENTS(families); i++) {
@@ -283,9 +340,17 @@ index_ops(TfImport *im)
       g_hash_table_insert(im->ops, (gpointer)op->name, (gpointer)op);
     }
   }
-  for (guint i = 0; i < im->graph->n_nodes; i++) {
-    TfNode *node = &im->graph->nodes[i];
+}
+
+void
+tf_index_ops(TfImport *im, TfGraph *graph)
+{
+  for (guint i = 0; i < graph->n_nodes; i++) {
+    TfNode *node = &graph->nodes[i];
     node->op = g_hash_table_lookup(im->ops, node->def->op);
+    if (!node->op && g_hash_table_contains(graph->model->functions, node->def->op)) {
+      node->op = &tf_op_function;
+    }
     if (!node->op && tf_plugin_is(node)) {
       node->op = &tf_op_plugin;
     }
@@ -296,6 +361,8 @@ static void
 import_clear(TfImport *im)
 {
   g_clear_pointer(&im->graph, tf_graph_free);
+  g_clear_pointer(&im->things, g_ptr_array_unref);
+  g_clear_pointer(&im->placeholders, g_hash_table_unref);
   g_clear_object(&im->network);
   g_clear_pointer(&im->ops, g_hash_table_unref);
   g_clear_pointer(&im->wanted, g_hash_table_unref);
@@ -303,20 +370,34 @@ import_clear(TfImport *im)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(TfImport, import_clear)
 
-static InferNetwork *
-parse(GBytes *bytes, const InferParseOptions *options, GError **error)
+static gboolean
+open_model(TfImport *im, TfModel *model, GError **error)
 {
+  im->graph = tf_graph_new(model, model->root->node, model->root->n_node, FALSE, NULL, error);
+  if (!im->graph) {
+    return FALSE;
+  }
+  im->network = im->main = infer_network_new();
+  im->wanted = g_hash_table_new(NULL, NULL);
+  im->problems = g_ptr_array_new_with_free_func(g_free);
+  index_families(im);
+  tf_index_ops(im, im->graph);
+  tf_signature_read(im);
+  return TRUE;
+}
+
+/* @folder: (nullable): where a SavedModel has its variables */
+static InferNetwork *
+parse(GBytes *bytes, const char *folder, const InferParseOptions *options, GError **error)
+{
+  g_autoptr(TfModel) model = tf_model_load(bytes, error);
   g_auto(TfImport) im = {.options = options};
   g_autoptr(InferModelInfo) info = infer_model_info_new();
 
-  im.graph = tf_graph_load(bytes, error);
-  if (!im.graph) {
+  if (!model || (model->saved && folder && !tf_variables_open(model, folder, error)) ||
+      !open_model(&im, model, error)) {
     return NULL;
   }
-  im.network = infer_network_new();
-  im.wanted = g_hash_table_new(NULL, NULL);
-  im.problems = g_ptr_array_new_with_free_func(g_free);
-  index_ops(&im);
   GError *trouble = NULL;
   gboolean done = tf_detection_find_input(&im, info, &trouble) && all_outputs(&im, info, &trouble);
   /* Nodes that cannot be used are the cause of what else went wrong. */
@@ -336,12 +417,12 @@ parse(GBytes *bytes, const InferParseOptions *options, GError **error)
   return parsers_prune(im.network, error);
 }
 
-InferNetwork *
-infer_parse_tensorflow_bytes(GBytes *bytes, const char *source, const InferParseOptions *options,
-                             GError **error)
+static InferNetwork *
+parse_named(GBytes *bytes, const char *source, const char *folder, const InferParseOptions *options,
+            GError **error)
 {
   GError *trouble = NULL;
-  InferNetwork *network = parse(bytes, options, &trouble);
+  InferNetwork *network = parse(bytes, folder, options, &trouble);
 
   if (!network) {
     g_autofree char *text = g_utf8_make_valid(trouble->message, -1);
@@ -352,14 +433,23 @@ infer_parse_tensorflow_bytes(GBytes *bytes, const char *source, const InferParse
 }
 
 InferNetwork *
+infer_parse_tensorflow_bytes(GBytes *bytes, const char *source, const InferParseOptions *options,
+                             GError **error)
+{
+  return parse_named(bytes, source, NULL, options, error);
+}
+
+InferNetwork *
 infer_parse_tensorflow(const char *path, const InferParseOptions *options, GError **error)
 {
   g_autoptr(GError) trouble = NULL;
-  g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, &trouble);
+  g_autofree char *file_name = parsers_saved_model_file(path);
+  g_autofree char *folder = g_path_get_dirname(file_name);
+  g_autoptr(GMappedFile) file = g_mapped_file_new(file_name, FALSE, &trouble);
   if (!file) {
     tf_error(error, INFER_ERROR_FAILED, "%s", trouble->message);
     return NULL;
   }
   g_autoptr(GBytes) bytes = g_mapped_file_get_bytes(file);
-  return infer_parse_tensorflow_bytes(bytes, path, options, error);
+  return parse_named(bytes, path, folder, options, error);
 }

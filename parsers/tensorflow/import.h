@@ -15,11 +15,17 @@ struct _TfImport {
   TfGraph *graph;
   InferNetwork *network;
   const InferParseOptions *options;
-  GHashTable *ops;     /* name -> TfOp */
-  GHashTable *wanted;  /* TfNode whose name is kept for an output */
-  GPtrArray *problems; /* char *, one a node */
-  gint problem_code;   /* InferError of the first */
-  gsize folded;        /* bytes of constants that were computed here */
+  GHashTable *ops;               /* name -> TfOp */
+  GHashTable *wanted;            /* TfNode whose name is kept for an output */
+  GPtrArray *problems;           /* char *, one a node */
+  gint problem_code;             /* InferError of the first */
+  gsize folded;                  /* bytes of constants that were computed here */
+  GPtrArray *things;             /* (nullable): TfThing, all that there are */
+  InferNetwork *main;            /* the network itself; @network may be a body within it */
+  InferTf__Signature *signature; /* (nullable) */
+  GHashTable *placeholders;      /* node name -> InferTf__InfoEntry, inputs of the signature */
+  guint calls;                   /* how deep functions, loops and conditions are nested just now */
+  guint written;                 /* nodes of all that was called */
 };
 
 /* The families. */
@@ -27,13 +33,36 @@ extern const TfOp tf_ops_basic[];
 extern const TfOp tf_ops_control[];
 extern const TfOp tf_ops_convolution[];
 extern const TfOp tf_ops_detection[];
+extern const TfOp tf_ops_function[];
+extern const TfOp tf_ops_list[];
+extern const TfOp tf_ops_math[];
 extern const TfOp tf_ops_matrix[];
+extern const TfOp tf_ops_volume[];
+extern const TfOp tf_ops_index[];
+extern const TfOp tf_ops_cell[];
 extern const TfOp tf_ops_pointwise[];
 extern const TfOp tf_ops_pool[];
 extern const TfOp tf_ops_reduce[];
 extern const TfOp tf_ops_resize[];
 extern const TfOp tf_ops_shape[];
 extern const TfOp tf_ops_slice[];
+
+/* frame.c: conditions and loops of TensorFlow 1 */
+
+/** tf_frame_wait: operators that do not need all of their inputs say, with tf_wait(), what they
+ * need before they are added; asked again when that is there. Returns: FALSE when nothing more is.
+ */
+gboolean tf_frame_wait(TfImport *im, TfNode *node);
+
+/** tf_frame_inside: Returns: (transfer container) (element-type TfNode): the nodes that are in
+ * loops, and in branches too where @branches says so. */
+GHashTable *tf_frame_inside(const TfGraph *graph, gboolean branches);
+
+/* function.c */
+extern const TfOp tf_op_function;
+
+/* matrix.c */
+gboolean tf_emit_matmul(TfImport *im, TfNode *node, GError **error);
 
 /* plugin.c */
 extern const TfOp tf_op_plugin;
@@ -42,6 +71,12 @@ gboolean tf_plugin_is(const TfNode *node);
 
 /* import.c */
 
+/** tf_index_ops: finds what adds each node of a graph. */
+void tf_index_ops(TfImport *im, TfGraph *graph);
+/** tf_forget: takes back problems that were remembered since there were @n. */
+void tf_forget(TfImport *im, guint n);
+/** tf_wait: makes @node wait for @n values of other nodes instead of its inputs. */
+void tf_wait(TfNode *node, const TfEdge *edges, guint n);
 /** tf_problem: remembers that @node cannot be had; @error is taken. */
 void tf_problem(TfImport *im, TfNode *node, GError *error);
 /** tf_import: adds @root and all it needs, once; problems are remembered, not returned.
@@ -50,8 +85,6 @@ gboolean tf_import(TfImport *im, TfNode *root, GError **error);
 /** tf_import_value: the tensor (in TensorFlow's order) of one output of a node, imported now.
  *  Returns: (nullable): NULL with @error unset where a problem was remembered. */
 InferTensor *tf_import_value(TfImport *im, const TfEdge *edge, GError **error);
-
-/* prune.c */
 
 /* emit.c: adding operators */
 

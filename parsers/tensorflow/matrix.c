@@ -33,8 +33,8 @@ product(TfImport *im, TfNode *node, const char *turn_a, const char *turn_b, GErr
   return b && tf_out(node, 0, tf_add2(im, node, NULL, "MatMul", NULL, a, b, error));
 }
 
-static gboolean
-emit_matmul(TfImport *im, TfNode *node, GError **error)
+gboolean
+tf_emit_matmul(TfImport *im, TfNode *node, GError **error)
 {
   return product(im, node, "transpose_a", "transpose_b", error);
 }
@@ -101,9 +101,10 @@ emit_topk(TfImport *im, TfNode *node, GError **error)
 }
 
 const TfOp tf_ops_matrix[] = {
-    {"MatMul", emit_matmul},
+    {"MatMul", tf_emit_matmul},
     {"BatchMatMul", emit_batch_matmul},
     {"BatchMatMulV2", emit_batch_matmul},
+    {"BatchMatMulV3", emit_batch_matmul},
     {"Softmax", emit_softmax},
     {"LogSoftmax", emit_softmax},
     {"ArgMax", emit_arg},

@@ -107,7 +107,7 @@ emit_plugin(TfImport *im, TfNode *node, GError **error)
   const char *type;
   g_autofree char *domain = split_name(node, &type);
   g_autofree InferTensor **inputs = g_new0(InferTensor *, node->n_inputs + 1);
-  g_autofree char *name = g_utf8_make_valid(node->def->name, -1);
+  g_autofree char *name = tf_node_name(node);
   g_autoptr(GHashTable) fields = parsers_fields_new();
   ParsersLayer layer = {.domain = domain,
                         .type = type,

@@ -41,7 +41,10 @@ unary(TfImport *im, TfNode *node, const char *op, GVariant *attrs, GError **erro
 static gboolean
 emit_unary(TfImport *im, TfNode *node, GError **error)
 {
-  static const Pair pairs[] = {{"LogicalNot", "Not"}, {NULL, NULL}};
+  static const Pair pairs[] = {
+      {"LogicalNot", "Not"}, {"Inv", "Reciprocal"},    {"Rint", "Round"}, {"IsNan", "IsNaN"},
+      {"IsInf", "IsInf"},    {"Invert", "BitwiseNot"}, {NULL, NULL},
+  };
 
   return unary(im, node, onnx_name(pairs, node), NULL, error);
 }
@@ -164,6 +167,9 @@ emit_binary(TfImport *im, TfNode *node, GError **error)
       {"LogicalOr", "Or"},
       {"GreaterEqual", "GreaterOrEqual"},
       {"LessEqual", "LessOrEqual"},
+      {"BitwiseAnd", "BitwiseAnd"},
+      {"BitwiseOr", "BitwiseOr"},
+      {"BitwiseXor", "BitwiseXor"},
       {NULL, NULL},
   };
   InferTensor *in[2];
@@ -314,12 +320,31 @@ const TfOp tf_ops_pointwise[] = {
     {"Round", emit_unary},
     {"Sign", emit_unary},
     {"Erf", emit_unary},
+    {"Invert", emit_unary},
+    {"IsInf", emit_unary},
+    {"IsNan", emit_unary},
+    {"Rint", emit_unary},
+    {"Inv", emit_unary},
+    {"Atanh", emit_unary},
+    {"Acosh", emit_unary},
+    {"Asinh", emit_unary},
+    {"Atan", emit_unary},
+    {"Acos", emit_unary},
+    {"Asin", emit_unary},
+    {"Cosh", emit_unary},
+    {"Sinh", emit_unary},
+    {"Tan", emit_unary},
+    {"Cos", emit_unary},
+    {"Sin", emit_unary},
     {"Reciprocal", emit_unary},
     {"LogicalNot", emit_unary},
     {"Add", emit_binary},
     {"AddV2", emit_binary},
     {"AddN", emit_add_n},
     {"Sub", emit_binary},
+    {"BitwiseXor", emit_binary},
+    {"BitwiseOr", emit_binary},
+    {"BitwiseAnd", emit_binary},
     {"Mul", emit_binary},
     {"RealDiv", emit_binary},
     {"Div", emit_binary},

@@ -72,7 +72,7 @@ emit_reduce(TfImport *im, TfNode *node, GError **error)
 {
   g_autofree char *op = g_strconcat("Reduce", node->def->op, NULL);
 
-  return reduce(im, node, op, error);
+  return reduce(im, node, tf_is(node, "EuclideanNorm") ? "ReduceL2" : op, error);
 }
 
 /* For booleans: all are true where the least is, any is true where the greatest is. */
@@ -111,5 +111,6 @@ emit_squeeze(TfImport *im, TfNode *node, GError **error)
 const TfOp tf_ops_reduce[] = {
     {"Mean", emit_reduce}, {"Sum", emit_reduce},      {"Max", emit_reduce},
     {"Min", emit_reduce},  {"Prod", emit_reduce},     {"All", emit_logical},
-    {"Any", emit_logical}, {"Squeeze", emit_squeeze}, {NULL, NULL},
+    {"Any", emit_logical}, {"Squeeze", emit_squeeze}, {"EuclideanNorm", emit_reduce},
+    {NULL, NULL},
 };

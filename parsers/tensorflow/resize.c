@@ -8,11 +8,12 @@
  */
 
 static gboolean
-resize(TfImport *im, TfNode *node, gboolean nearest, GError **error)
+resize(TfImport *im, TfNode *node, const char *mode, GError **error)
 {
   static const gint64 axes[2] = {2, 3};
   gboolean corners = tf_attr_bool(node, "align_corners", FALSE);
   gboolean half = tf_attr_bool(node, "half_pixel_centers", FALSE);
+  gboolean nearest = g_str_equal(mode, "nearest"), cubic = g_str_equal(mode, "cubic");
   gint64 size[2];
   gsize n = 0;
 
@@ -33,7 +34,8 @@ resize(TfImport *im, TfNode *node, gboolean nearest, GError **error)
   in[3] = tf_ints(im, node, "sizes", size, 2);
   const char *position = corners ? "align_corners" : half ? "half_pixel" : "asymmetric";
   GVariant *attrs =
-      infer_attrs_new("axes", 'I', axes, (gsize)2, "mode", 's', nearest ? "nearest" : "linear",
+      infer_attrs_new("axes", 'I', axes, (gsize)2, "mode", 's', mode, "cubic_coeff_a", 'f',
+                      cubic && half ? -0.5 : -0.75, "exclude_outside", 'i', (gint64)(cubic && half),
                       "coordinate_transformation_mode", 's', position, "nearest_mode", 's',
                       corners || half ? "round_prefer_ceil" : "floor", NULL);
   return in[0] && tf_out_nchw(node, 0, tf_add(im, node, NULL, "Resize", attrs, in, 4, error));
@@ -42,13 +44,20 @@ resize(TfImport *im, TfNode *node, gboolean nearest, GError **error)
 static gboolean
 emit_bilinear(TfImport *im, TfNode *node, GError **error)
 {
-  return resize(im, node, FALSE, error);
+  return resize(im, node, "linear", error);
 }
 
 static gboolean
 emit_nearest(TfImport *im, TfNode *node, GError **error)
 {
-  return resize(im, node, TRUE, error);
+  return resize(im, node, "nearest", error);
+}
+
+/* TensorFlow's curve is steeper where the positions are not those of pixels' centres. */
+static gboolean
+emit_bicubic(TfImport *im, TfNode *node, GError **error)
+{
+  return resize(im, node, "cubic", error);
 }
 
 static const char *
@@ -86,6 +95,41 @@ read_pads(TfNode *node, gint rank, gboolean nchw, gint64 *pads, GError **error)
   return TRUE;
 }
 
+/* The border's own elements come back, which is no mode of ONNX's: parts of the tensor, backwards,
+ * are put to its ends. */
+static gboolean
+pad_symmetric(TfImport *im, TfNode *node, InferTensor *x, const gint64 *pads, gboolean nchw,
+              GError **error)
+{
+  gint rank = x->dims.n;
+
+  for (gint64 axis = 0; axis < rank && x; axis++) {
+    InferTensor *parts[3] = {NULL, x, NULL};
+    for (guint side = 0; side < 2; side++) {
+      gint64 n = pads[axis + (side ? rank : 0)], back = -1;
+      if (n == 0) {
+        continue;
+      }
+      if (x->dims.d[axis] >= 0 && n > x->dims.d[axis]) {
+        return tf_error(error, INFER_ERROR_MODEL, "a padding is larger than the image");
+      }
+      gint64 start = side ? -1 : n - 1, end = side ? -n - 1 : G_MININT64;
+      InferTensor *in[5] = {x, tf_ints(im, node, "starts", &start, 1),
+                            tf_ints(im, node, "ends", &end, 1), tf_ints(im, node, "axes", &axis, 1),
+                            tf_ints(im, node, "steps", &back, 1)};
+      parts[side * 2] = tf_add(im, node, "mirrored", "Slice", NULL, in, 5, error);
+      if (!parts[side * 2]) {
+        return FALSE;
+      }
+    }
+    if (parts[0] || parts[2]) {
+      x = tf_add(im, node, "padded", "Concat", infer_attrs_new("axis", 'i', axis, NULL),
+                 parts + (parts[0] ? 0 : 1), 1 + !!parts[0] + !!parts[2], error);
+    }
+  }
+  return x && tf_out_as(node, 0, x, nchw);
+}
+
 static gboolean
 emit_pad(TfImport *im, TfNode *node, GError **error)
 {
@@ -97,8 +141,11 @@ emit_pad(TfImport *im, TfNode *node, GError **error)
     return FALSE;
   }
   const char *mode = pad_mode(node);
-  if (!mode || g_str_equal(mode, "symmetric")) {
-    return tf_error(error, INFER_ERROR_UNSUPPORTED, "symmetric padding is not supported");
+  if (!mode) {
+    return tf_error(error, INFER_ERROR_UNSUPPORTED, "it mirrors in a way that is not known");
+  }
+  if (g_str_equal(mode, "symmetric")) {
+    return pad_symmetric(im, node, in[0], pads, nchw, error);
   }
   in[1] = tf_ints(im, node, "pads", pads, (gsize)in[0]->dims.n * 2);
   if (tf_is(node, "PadV2")) {
@@ -115,6 +162,7 @@ emit_pad(TfImport *im, TfNode *node, GError **error)
 const TfOp tf_ops_resize[] = {
     {"ResizeBilinear", emit_bilinear},
     {"ResizeNearestNeighbor", emit_nearest},
+    {"ResizeBicubic", emit_bicubic},
     {"Pad", emit_pad},
     {"PadV2", emit_pad},
     {"MirrorPad", emit_pad},

@@ -44,6 +44,48 @@ emit_shape(TfImport *im, TfNode *node, GError **error)
 }
 
 static gboolean
+emit_shape_n(TfImport *im, TfNode *node, GError **error)
+{
+  InferType type = tf_attr_type(node, "out_type", INFER_TYPE_INT32);
+
+  for (guint i = 0; i < node->n_inputs; i++) {
+    InferTensor *shape = shape_of(im, node, i, error);
+    if (!shape || !tf_out(node, i, tf_cast(im, node, NULL, shape, type, error))) {
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+/* The greater of both, from the end on. */
+static gboolean
+emit_broadcast_args(TfImport *im, TfNode *node, GError **error)
+{
+  g_autoptr(InferArray) a = tf_const(node, 0, error);
+  g_autoptr(InferArray) b = a ? tf_const(node, 1, error) : NULL;
+  gint64 dims[INFER_MAX_DIMS];
+
+  if (!b) {
+    return FALSE;
+  }
+  gint64 na = infer_array_count(a), nb = infer_array_count(b), n = MAX(na, nb);
+  if (n > INFER_MAX_DIMS) {
+    return tf_error(error, INFER_ERROR_UNSUPPORTED, "%" G_GINT64_FORMAT " dimensions", n);
+  }
+  for (gint64 i = 0; i < n; i++) {
+    gint64 x = i < n - na ? 1 : infer_array_get_int(a, (gsize)(i - (n - na)));
+    gint64 y = i < n - nb ? 1 : infer_array_get_int(b, (gsize)(i - (n - nb)));
+    if (x != y && x != 1 && y != 1) {
+      return tf_error(error, INFER_ERROR_SHAPE,
+                      "%" G_GINT64_FORMAT " and %" G_GINT64_FORMAT " do not go together", x, y);
+    }
+    dims[i] = x == 1 ? y : x;
+  }
+  InferTensor *shape = tf_ints(im, node, "shape", dims, (gsize)n);
+  return tf_out(node, 0, tf_cast(im, node, NULL, shape, a->type, error));
+}
+
+static gboolean
 emit_size(TfImport *im, TfNode *node, GError **error)
 {
   InferType type = tf_attr_type(node, "out_type", INFER_TYPE_INT32);
@@ -306,6 +348,8 @@ emit_range(TfImport *im, TfNode *node, GError **error)
 
 const TfOp tf_ops_shape[] = {
     {"Shape", emit_shape},
+    {"ShapeN", emit_shape_n},
+    {"BroadcastArgs", emit_broadcast_args},
     {"Size", emit_size},
     {"Rank", emit_rank},
     {"Reshape", emit_reshape},

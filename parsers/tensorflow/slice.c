@@ -328,8 +328,22 @@ emit_gather(TfImport *im, TfNode *node, GError **error)
       (tf_is(node, "GatherV2") && !tf_const_axis(node, 2, data->dims.n, &axis, error))) {
     return FALSE;
   }
-  if (tf_attr_int(node, "batch_dims", 0) != 0) {
-    return tf_error(error, INFER_ERROR_UNSUPPORTED, "batch_dims is not supported");
+  gint64 batch = tf_attr_int(node, "batch_dims", 0);
+  batch += batch < 0 ? MAX(indices->dims.n, 0) : 0;
+  if (batch != 0) {
+    static const gint64 last = -1;
+    if (axis != batch) {
+      return tf_error(error, INFER_ERROR_UNSUPPORTED,
+                      "with batch_dims, the axis has to be the first behind the batch");
+    }
+    InferTensor *wide = tf_cast(im, node, "int64", indices, INFER_TYPE_INT64, error);
+    wide = wide ? tf_unsqueeze(im, node, "wide", wide, &last, 1, error) : NULL;
+    GVariant *dims = infer_attrs_new("batch_dims", 'i', batch, NULL);
+    if (!wide) {
+      g_variant_unref(g_variant_ref_sink(dims));
+      return FALSE;
+    }
+    return tf_out(node, 0, tf_add2(im, node, NULL, "GatherND", dims, data, wide, error));
   }
   GVariant *attrs = infer_attrs_new("axis", 'i', axis, NULL);
   return tf_out(node, 0, tf_add2(im, node, NULL, "Gather", attrs, data, indices, error));

@@ -20,11 +20,9 @@ tf_type(gint64 dtype)
   return dtype > 0 && dtype < (gint64)G_N_ELEMENTS(types) ? types[dtype] : INFER_TYPE_UNDEFINED;
 }
 
-static gboolean
-tensor_dims(const InferTf__Tensor *tensor, InferDims *dims, GError **error)
+gboolean
+tf_shape_dims(const InferTf__Shape *shape, InferDims *dims, GError **error)
 {
-  const InferTf__Shape *shape = tensor->tensor_shape;
-
   dims->n = 0;
   if (!shape) {
     return TRUE;
@@ -54,12 +52,12 @@ static InferArray *
 array_of_content(const TfGraph *graph, InferType type, const InferDims *dims, guint64 number,
                  GError **error)
 {
-  if (number == 0 || number > graph->ranges->len) {
+  if (number == 0 || number > graph->model->ranges->len) {
     g_set_error(error, INFER_ERROR, INFER_ERROR_MODEL, "the tensor's contents are not there");
     return NULL;
   }
-  WireRange range = g_array_index(graph->ranges, WireRange, number - 1);
-  g_autoptr(GBytes) bytes = g_bytes_new_from_bytes(graph->bytes, range.offset, range.length);
+  WireRange range = g_array_index(graph->model->ranges, WireRange, number - 1);
+  g_autoptr(GBytes) bytes = g_bytes_new_from_bytes(graph->model->bytes, range.offset, range.length);
   return infer_array_new_from_bytes(type, dims, bytes, error);
 }
 
@@ -160,14 +158,14 @@ tf_tensor_array(const TfGraph *graph, const InferTf__Tensor *tensor, GError **er
                 "a constant of TensorFlow's type %d is not supported", tensor->dtype);
     return NULL;
   }
-  if (!tensor_dims(tensor, &dims, error)) {
+  if (!tf_shape_dims(tensor->tensor_shape, &dims, error)) {
     return NULL;
   }
   if (tensor->has_content_range) {
     WireRange none = {0, 0};
     guint64 number = tensor->content_range;
-    WireRange range = number > 0 && number <= graph->ranges->len
-                          ? g_array_index(graph->ranges, WireRange, number - 1)
+    WireRange range = number > 0 && number <= graph->model->ranges->len
+                          ? g_array_index(graph->model->ranges, WireRange, number - 1)
                           : none;
     /* Some writers put an empty tensor_content beside the typed values. */
     if (range.length > 0 || infer_dims_count(&dims) == 0) {

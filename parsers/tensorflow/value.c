@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "import.h"
+#include "list.h"
 
 static const gint64 to_nchw[4] = {0, 3, 1, 2};
 static const gint64 to_nhwc[4] = {0, 2, 3, 1};
@@ -35,6 +35,12 @@ tf_value(TfNode *node, guint index, GError **error)
   GArray *values = edge->node ? edge->node->values : NULL;
   TfValue *value =
       values && edge->port < values->len ? &g_array_index(values, TfValue, edge->port) : NULL;
+  if (value && value->thing) {
+    tf_error(error, INFER_ERROR_UNSUPPORTED,
+             "input %u ('%s') is a variable or a list, which this operator does not take", index,
+             edge->node->def->name);
+    return NULL;
+  }
   if (!value || (!value->tf && !value->nchw)) {
     tf_error(error, INFER_ERROR_MODEL, "input %u reads output %u of '%s', which has none", index,
              edge->port, edge->node ? edge->node->def->name : "?");
@@ -177,11 +183,12 @@ tf_out_as(TfNode *node, guint port, InferTensor *tensor, gboolean nchw)
 gboolean
 tf_forward(TfNode *node, guint port, guint index, GError **error)
 {
-  TfValue *value = tf_value(node, index, error);
-  if (!value) {
+  TfThing *thing = tf_thing_in(node, index);
+  TfValue *value = thing ? NULL : tf_value(node, index, error);
+  if (!value && !thing) {
     return FALSE;
   }
-  TfValue copy = *value;
+  TfValue copy = value ? *value : (TfValue){.thing = thing};
   *tf_output(node, port) = copy;
   return TRUE;
 }

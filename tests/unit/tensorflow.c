@@ -329,7 +329,7 @@ test_structure(void)
   gw_op(loop, "merge", "Merge", "enter", "next", NULL);
   gw_op(loop, "next", "NextIteration", "merge", NULL);
   gw_op(loop, "out", "Exit", "merge", NULL);
-  check_refused(loop, INFER_ERROR_UNSUPPORTED, "loops are not supported");
+  check_refused(loop, INFER_ERROR_UNSUPPORTED, "does not leave a loop of a known form");
 
   g_autoptr(GByteArray) empty = g_byte_array_new();
   check_refused(empty, INFER_ERROR_MODEL, "no nodes");
