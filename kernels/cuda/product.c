@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "convolution.h"
+#include "gated.h"
 #include "impls-ops.h"
 
 #include <stdio.h>
@@ -13,6 +14,8 @@
 
 /* Registers of a thread that hold its rows, of 32 channels each 8 for a tile. */
 #define MAX_PANEL_DEPTH 8
+/* From here on what libraries have is as good. */
+#define MAX_PANEL_CHANNELS 192
 #define MAX_DEEP_CHANNELS (1 << 14)
 #define MAX_CANDIDATES 4
 
@@ -31,7 +34,16 @@ typedef struct {
   gint64 rows;
   gint depth, columns; /* blocks of 32 input and output channels */
   gint64 sms, shared;
+  InferCudaGated gated;
+  const InferBuffer *scale; /* or NULL */
 } Product;
+
+/* @map: where the kernel's inputs are among the step's; @scale likewise, -1 for none */
+typedef struct {
+  InferCudaKernel *kernel;
+  guint map[INFER_CUDA_MAX_INPUTS];
+  gint scale;
+} State;
 
 static gboolean
 is_product(InferDevice *device, const InferStep *step)
@@ -54,12 +66,38 @@ is_product(InferDevice *device, const InferStep *step)
 }
 
 static gboolean
-init(Product *product, const InferPrepare *prepare, GError **error)
+supports(InferDevice *device, const InferStep *step, gint64 least, gint64 most, InferLayout *inputs,
+         InferLayout *outputs)
+{
+  InferLayout own[INFER_CUDA_MAX_INPUTS] = {INFER_LAYOUT_ROW_MAJOR};
+  InferCudaGated gated;
+  const InferNode *node;
+
+  if (!infer_cuda_gated_init(&gated, step) || !is_product(device, &gated.step))
+    return FALSE;
+  node = gated.step.nodes[0];
+  if (node->inputs[1]->dims.d[1] < least || node->inputs[1]->dims.d[1] > most ||
+      !infer_cuda_conv_supports(&gated.step, own, outputs))
+    return FALSE;
+  for (guint i = 0; i < gated.step.n_inputs; i++)
+    inputs[gated.map[i]] = own[i];
+  if (gated.scale >= 0)
+    inputs[gated.scale] = INFER_LAYOUT_CHANNELS_LAST;
+  return TRUE;
+}
+
+/* Leaves in @own what @prepare is without a gate. */
+static gboolean
+init(Product *product, const InferPrepare *prepare, InferPrepare *own, GError **error)
 {
   const InferCudaDevice *device = infer_cuda_device(prepare->device);
   const InferCudaWindow *w = &product->conv.window;
 
-  if (!infer_cuda_conv_init(&product->conv, prepare, error))
+  if (!infer_cuda_gated_init(&product->gated, prepare->step))
+    return infer_cuda_fail(prepare, error, INFER_ERROR_UNSUPPORTED, "its first node is no gate");
+  *own = infer_cuda_gated_prepare(&product->gated, prepare);
+  product->scale = product->gated.scale >= 0 ? &prepare->inputs[product->gated.scale] : NULL;
+  if (!infer_cuda_conv_init(&product->conv, own, error))
     return FALSE;
   for (gint i = 0; i < 3; i++)
     if (w->kernel[i] != 1 || w->begin[i] != 0 || (w->out[i] - 1) * w->stride[i] >= w->in[i])
@@ -83,6 +121,31 @@ static gint
 count_panels(const Product *product, gint columns)
 {
   return (product->columns + columns - 1) / columns;
+}
+
+/* Registers that a step of 32 channels takes, and the sums. */
+static gint
+step_registers(const Tactic *tactic)
+{
+  return tactic->tiles * 8 + tactic->columns * 16;
+}
+
+static gint
+sum_registers(const Tactic *tactic)
+{
+  return tactic->tiles * tactic->columns * 16;
+}
+
+static gint
+deep_stages(const Tactic *tactic)
+{
+  return CLAMP((160 - sum_registers(tactic)) / step_registers(tactic), 2, 4);
+}
+
+static gint
+deep_registers(const Tactic *tactic)
+{
+  return 40 + sum_registers(tactic) + deep_stages(tactic) * step_registers(tactic);
 }
 
 /* --- weights --- */
@@ -119,7 +182,7 @@ get_weights(InferPrepare *prepare, const Product *product, GError **error)
 {
   Pack pack = {product->conv.in, product->conv.out, product->depth, product->columns};
 
-  return infer_prepare_pack(prepare, 1, "blocks32", 8,
+  return infer_prepare_pack(prepare, product->gated.map[1], "blocks32", 8,
                             (gsize)product->depth * (gsize)product->columns * 2048, pack_weights,
                             &pack, error);
 }
@@ -146,6 +209,22 @@ is_flat(const InferBuffer *buffer, gint64 pixels)
          (buffer->dims.d[0] == 1 || image == pixels * pitch);
 }
 
+static gboolean
+define_scale(GString *source, const InferPrepare *prepare, const Product *product, GError **error)
+{
+  gint64 pitch, image;
+
+  infer_cuda_define(source, "SCALED", product->scale != NULL);
+  if (!product->scale)
+    return TRUE;
+  if (!infer_cuda_pixels(product->scale, &pitch, &image))
+    return infer_cuda_fail(prepare, error, INFER_ERROR_SHAPE, "its gate is not channels-last");
+  infer_cuda_define(source, "S_SLOT", prepare->step->n_inputs + prepare->step->n_outputs);
+  infer_cuda_define(source, "S_IMAGE", product->scale->dims.d[0] == 1 ? 0 : image);
+  infer_cuda_define(source, "S_PIECE", find_piece(product->scale));
+  return TRUE;
+}
+
 static char *
 write_source(const InferPrepare *prepare, const Product *product, const Tactic *tactic,
              const char *kernel, gint blocks, GError **error)
@@ -170,11 +249,13 @@ write_source(const InferPrepare *prepare, const Product *product, const Tactic *
   infer_cuda_define(source, "WARPS", tactic->warps);
   infer_cuda_define(source, "BLOCKS", blocks);
   infer_cuda_define(source, "AHEAD", tactic->tiles * product->depth <= 4);
+  infer_cuda_define(source, "STAGES", deep_stages(tactic));
   infer_cuda_define(source, "EV", vector);
   infer_cuda_define(source, "X_PIECE", find_piece(&prepare->inputs[0]));
   infer_cuda_define(source, "X_FLAT", same && is_flat(&prepare->inputs[0], pixels));
   infer_cuda_define(source, "Y_FLAT", is_flat(&prepare->outputs[0], pixels));
-  if (!infer_cuda_conv_define(source, &product->conv, prepare, error) ||
+  if (!define_scale(source, prepare, product, error) ||
+      !infer_cuda_conv_define(source, &product->conv, prepare, error) ||
       !infer_cuda_chain_append(source, prepare, TRUE, &space, error))
     return NULL;
   infer_cuda_source_append(source, "mma");
@@ -183,26 +264,56 @@ write_source(const InferPrepare *prepare, const Product *product, const Tactic *
   return g_string_free(g_steal_pointer(&source), FALSE);
 }
 
+/* @own: without a gate; the state goes to @prepare. */
 static gboolean
-prepare_product(InferPrepare *prepare, const Product *product, const Tactic *tactic,
-                const char *kernel, gint blocks, InferCudaSize grid, gint64 shared, GError **error)
+prepare_product(InferPrepare *prepare, InferPrepare *own, const Product *product,
+                const Tactic *tactic, const char *kernel, gint blocks, InferCudaSize grid,
+                gint64 shared, GError **error)
 {
-  g_autofree InferCudaKernel *self = infer_cuda_kernel_new(prepare, 1 << 1, error);
+  g_autofree InferCudaKernel *self = infer_cuda_kernel_new(own, 1 << 1, error);
   const void *weights = self ? get_weights(prepare, product, error) : NULL;
   g_autofree char *source =
-      weights ? write_source(prepare, product, tactic, kernel, blocks, error) : NULL;
+      weights ? write_source(own, product, tactic, kernel, blocks, error) : NULL;
+  State *state;
 
   if (!source)
     return FALSE;
   infer_cuda_kernel_set(self, 1, weights);
   self->params.n[0] = product->rows;
   self->params.n[1] = count_tiles(product, tactic->tiles);
-  if (!infer_cuda_kernel_add(self, prepare, source, kernel, grid,
+  if (!infer_cuda_kernel_add(self, own, source, kernel, grid,
                              (InferCudaSize){(guint)tactic->warps * 32, 1, 1}, (guint)shared,
                              error))
     return FALSE;
-  prepare->state = g_steal_pointer(&self);
+  state = g_new0(State, 1);
+  state->kernel = g_steal_pointer(&self);
+  state->scale = product->gated.scale;
+  memcpy(state->map, product->gated.map, sizeof state->map);
+  prepare->state = state;
   return TRUE;
+}
+
+static void
+release(gpointer data)
+{
+  State *state = data;
+
+  g_free(state->kernel);
+  g_free(state);
+}
+
+/* Where other kernels have their workspace, this has the gate. */
+static gboolean
+run(gpointer data, InferStream *stream, void *const *inputs, void *const *outputs, void *workspace,
+    GError **error)
+{
+  const State *state = data;
+  void *list[INFER_CUDA_MAX_INPUTS];
+
+  for (guint i = 0; i < state->kernel->n_inputs; i++)
+    list[i] = inputs[state->map[i]];
+  return infer_cuda_kernel_run(state->kernel, stream, list, outputs,
+                               state->scale >= 0 ? inputs[state->scale] : workspace, error);
 }
 
 /* --- tactics --- */
@@ -273,7 +384,7 @@ panel_registers(const Product *product, const Tactic *tactic)
   gint rows = tactic->tiles * product->depth * 8;
   gboolean ahead = tactic->tiles * product->depth <= 4;
 
-  return 48 + rows * (ahead ? 2 : 1) + tactic->tiles * 16;
+  return 40 + rows * (ahead ? 2 : 1) + tactic->tiles * 16;
 }
 
 static gint
@@ -282,7 +393,7 @@ panel_blocks(const Product *product, const Tactic *tactic)
   gint64 registers = 65536 / (32 * tactic->warps * panel_registers(product, tactic));
   gint64 shared = (product->shared + 1024) / (panel_shared(product, tactic->columns) + 1024);
 
-  return (gint)CLAMP(MIN(registers, shared), 1, 16 / MIN(tactic->warps, 16));
+  return (gint)CLAMP(MIN(registers, shared), 1, 32 / tactic->warps);
 }
 
 static gboolean
@@ -325,29 +436,32 @@ static gboolean
 supports_panel(InferDevice *device, const InferStep *step, InferLayout *inputs,
                InferLayout *outputs)
 {
-  return is_product(device, step) && step->nodes[0]->inputs[1]->dims.d[1] <= MAX_PANEL_DEPTH * 32 &&
-         infer_cuda_conv_supports(step, inputs, outputs);
+  return supports(device, step, 8, step->anchor ? MAX_PANEL_DEPTH * 32 : MAX_PANEL_CHANNELS, inputs,
+                  outputs);
 }
 
 static char **
 tactics_panel(const InferPrepare *prepare, const InferTacticArgs *args)
 {
   Tactic list[MAX_CANDIDATES];
+  InferPrepare own;
   Product product;
 
-  return init(&product, prepare, NULL) ? name_all(list, panel_list(&product, list), args->level)
-                                       : NULL;
+  return init(&product, prepare, &own, NULL)
+             ? name_all(list, panel_list(&product, list), args->level)
+             : NULL;
 }
 
 static gboolean
 prepare_panel(InferPrepare *prepare, GError **error)
 {
   Tactic list[MAX_CANDIDATES];
+  InferPrepare own;
   Product product;
   gint64 tiles, panels, most;
   gint blocks;
 
-  if (!init(&product, prepare, error))
+  if (!init(&product, prepare, &own, error))
     return FALSE;
   panel_list(&product, list);
   if (!parse_tactic(prepare, &product, panel_fits, list, error))
@@ -356,7 +470,7 @@ prepare_panel(InferPrepare *prepare, GError **error)
   panels = count_panels(&product, list->columns);
   blocks = panel_blocks(&product, list);
   most = MAX(product.sms * blocks / panels, 1);
-  return prepare_product(prepare, &product, list, "panel", blocks,
+  return prepare_product(prepare, &own, &product, list, "panel", blocks,
                          (InferCudaSize){(guint)MIN(tiles, most), (guint)panels, 1},
                          panel_shared(&product, list->columns), error);
 }
@@ -367,12 +481,6 @@ static gint64
 deep_shared(const Tactic *tactic)
 {
   return (gint64)tactic->warps * tactic->tiles * tactic->columns * 2048;
-}
-
-static gint
-deep_registers(const Tactic *tactic)
-{
-  return 40 + tactic->tiles * tactic->columns * 16 + 2 * (tactic->tiles * 8 + tactic->columns * 16);
 }
 
 static gboolean
@@ -431,33 +539,34 @@ deep_list(const Product *product, Tactic *list)
 static gboolean
 supports_deep(InferDevice *device, const InferStep *step, InferLayout *inputs, InferLayout *outputs)
 {
-  return is_product(device, step) && step->nodes[0]->inputs[1]->dims.d[1] >= 64 &&
-         step->nodes[0]->inputs[1]->dims.d[1] <= MAX_DEEP_CHANNELS &&
-         infer_cuda_conv_supports(step, inputs, outputs);
+  return supports(device, step, 64, MAX_DEEP_CHANNELS, inputs, outputs);
 }
 
 static char **
 tactics_deep(const InferPrepare *prepare, const InferTacticArgs *args)
 {
   Tactic list[MAX_CANDIDATES];
+  InferPrepare own;
   Product product;
 
-  return init(&product, prepare, NULL) ? name_all(list, deep_list(&product, list), args->level)
-                                       : NULL;
+  return init(&product, prepare, &own, NULL)
+             ? name_all(list, deep_list(&product, list), args->level)
+             : NULL;
 }
 
 static gboolean
 prepare_deep(InferPrepare *prepare, GError **error)
 {
   Tactic list[MAX_CANDIDATES];
+  InferPrepare own;
   Product product;
 
-  if (!init(&product, prepare, error))
+  if (!init(&product, prepare, &own, error))
     return FALSE;
   deep_list(&product, list);
   if (!parse_tactic(prepare, &product, deep_fits, list, error))
     return FALSE;
-  return prepare_product(prepare, &product, list, "deep", deep_blocks(&product, list),
+  return prepare_product(prepare, &own, &product, list, "deep", deep_blocks(&product, list),
                          (InferCudaSize){(guint)count_tiles(&product, list->tiles),
                                          (guint)count_panels(&product, list->columns), 1},
                          deep_shared(list), error);
@@ -469,9 +578,10 @@ const InferImpl infer_cuda_panel = {
     .supports = supports_panel,
     .tactics = tactics_panel,
     .prepare = prepare_panel,
-    .release = g_free,
-    .run = infer_cuda_kernel_run,
+    .release = release,
+    .run = run,
     .strided = infer_cuda_strided_pixels,
+    .takes_leading = TRUE,
 };
 
 const InferImpl infer_cuda_deep = {
@@ -479,7 +589,8 @@ const InferImpl infer_cuda_deep = {
     .supports = supports_deep,
     .tactics = tactics_deep,
     .prepare = prepare_deep,
-    .release = g_free,
-    .run = infer_cuda_kernel_run,
+    .release = release,
+    .run = run,
     .strided = infer_cuda_strided_pixels,
+    .takes_leading = TRUE,
 };

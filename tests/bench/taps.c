@@ -219,6 +219,8 @@ list(Shape *shape)
     if (!(*impls)->supports(shape->device, shape->step, layouts, layouts + 8))
       continue;
     names = (*impls)->tactics ? (*impls)->tactics(&prepare, &args) : NULL;
+    if (names && !names[0])
+      g_clear_pointer(&names, g_strfreev);
     for (guint i = 0; i == 0 || (names && names[i]); i++) {
       Candidate *candidate = g_new0(Candidate, 1);
       candidate->shape = shape;

@@ -24,6 +24,7 @@ typedef struct {
   const char *activation[3];
   gboolean second_is_data; /* of a product */
   gint64 gap;              /* channels between a pixel's and the next one's */
+  gboolean gate;           /* the input is multiplied by a number for each channel of an image */
 } Case;
 
 static const Case cases[] = {
@@ -225,6 +226,30 @@ static const Case cases[] = {
      TRUE,
      TRUE,
      {"Relu"}},
+    {"tap gated", "Conv", {3, 40, 7, 9}, {24, 40, 1, 1}, 1, 1, 0, 0, 1, TRUE, TRUE, .gate = TRUE},
+    {"tap gated deep",
+     "Conv",
+     {2, 300, 5, 5},
+     {64, 300, 1, 1},
+     1,
+     1,
+     0,
+     0,
+     1,
+     TRUE,
+     .activation = {"Clip"},
+     .gate = TRUE},
+    {"tap gated odd",
+     "Conv",
+     {2, 67, 6, 5},
+     {45, 67, 1, 1},
+     2,
+     1,
+     0,
+     0,
+     1,
+     .activation = {"Swish"},
+     .gate = TRUE},
     {"tap 1d", "Conv", {2, 48, 37}, {64, 48, 1}, 1, 1, 0, 0, 1, TRUE, .activation = {"Tanh"}},
     {"tap 3d", "Conv", {2, 48, 3, 5, 4}, {32, 48, 1, 1, 1}, 2, 1, 0, 0, 1, TRUE},
     {"product", "MatMul", {5, 64}, {64, 96}, .bias = FALSE},
@@ -345,6 +370,11 @@ add_anchor(Run *run, Net *net, const Case *c)
   InferTensor *inputs[3] = {add_input(run, net, "x", &x)};
   gboolean transposed = g_str_equal(c->op, "ConvTranspose");
 
+  if (c->gate) {
+    InferDims channels = INFER_DIMS(x.d[0], x.d[1], 1, 1);
+    InferTensor *scale = add_input(run, net, "scale", &channels);
+    inputs[0] = add_node(net, "Mul", (InferTensor *[]){inputs[0], scale}, 2, NULL);
+  }
   if (g_str_has_prefix(c->op, "Conv")) {
     InferDims bias = INFER_DIMS(transposed ? w.d[1] * c->group : w.d[0]);
     inputs[1] = add_constant(run, net, &w, scale_of(count / w.d[transposed ? 1 : 0]));
@@ -741,10 +771,10 @@ check_impl(Run *run, const Case *c, const Net *net, const InferImpl *impl, const
   g_autoptr(GError) error = NULL;
   Job job = {.run = run, .impl = impl};
 
-  job.step = infer_step_new((InferNode *const *)net->nodes->pdata, net->nodes->len, 0);
+  job.step = infer_step_new((InferNode *const *)net->nodes->pdata, net->nodes->len, c->gate);
   job.step->impl = impl;
   if (job.step->n_inputs > G_N_ELEMENTS(job.inputs) ||
-      !impl->supports(run->device, job.step, inputs, output)) {
+      !infer_impl_supports(impl, run->device, job.step, inputs, output)) {
     g_print("# %s does not take '%s' in %s\n", impl->name, c->name, infer_type_name(net->type));
     infer_step_free(job.step);
     return;

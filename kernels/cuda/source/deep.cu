@@ -3,13 +3,17 @@
 /*
  * Products with many numbers to sum over and few rows: the warps of a block make one tile of ROWS
  * times COLUMNS blocks of columns together, each sums over every WARPS-th block, and their sums are
- * added at the end. Nothing is read by two of them, so that all goes straight to registers.
+ * added at the end. Nothing is read by two of them, so that all goes straight to registers, STAGES
+ * blocks at a time to hide what memory takes.
  */
 
 constexpr int UNITS = TILES_M * COLUMNS * 2;
 
 struct Step {
   uint4 a[TILES_M][2], b[COLUMNS][4];
+#if SCALED
+  uint4 scales[TILES_M][2];
+#endif
 };
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) deep(const Params p)
@@ -51,22 +55,37 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) deep(const Params 
 #pragma unroll
     for (int m = 0; m < TILES_M; m++)
 #pragma unroll
-      for (int h = 0; h < 2; h++)
+      for (int h = 0; h < 2; h++) {
         s.a[m][h] = fetch(from[m][h], k * 32 + lane % 4 * 8, is_there[m][h]);
+#if SCALED
+        s.scales[m][h] = fetch_scale(p, row + m * 16 + h * 8 + lane / 4, k * 32 + lane % 4 * 8,
+                                     is_there[m][h]);
+#endif
+      }
   };
-  Step s;
-  if (warp < KB)
-    bring_step(warp, s);
-#pragma unroll 2
-  for (int k = warp; k < KB; k += WARPS) {
-    Step next;
-    if (k + WARPS < KB)
-      bring_step(k + WARPS, next);
+  Step ring[STAGES];
 #pragma unroll
-    for (int n = 0; n < COLUMNS; n++)
-      multiply(sum[n], s.a, s.b[n]);
-    s = next;
-  }
+  for (int s = 0; s < STAGES - 1; s++)
+    if (warp + s * WARPS < KB)
+      bring_step(warp + s * WARPS, ring[s]);
+#pragma unroll 1
+  for (int first_k = warp; first_k < KB; first_k += WARPS * STAGES)
+#pragma unroll
+    for (int s = 0; s < STAGES; s++) {
+      const int k = first_k + s * WARPS, later = k + (STAGES - 1) * WARPS;
+      if (later < KB)
+        bring_step(later, ring[(s + STAGES - 1) % STAGES]);
+      if (k < KB) {
+#if SCALED
+#pragma unroll
+        for (int i = 0; i < TILES_M * 2; i++)
+          scale(ring[s].a[i / 2][i % 2], ring[s].scales[i / 2][i % 2]);
+#endif
+#pragma unroll
+        for (int n = 0; n < COLUMNS; n++)
+          multiply(sum[n], ring[s].a, ring[s].b[n]);
+      }
+    }
 
   /* Half a tile of 16 rows and 32 columns is a unit. */
   float4 *all = (float4 *)partial;

@@ -26,6 +26,25 @@ INLINE void fetch_tile(const Params &p, long long tile, Tile &t)
     }
 }
 
+/* When the rows are there, not when they are asked for. */
+INLINE void finish_tile(const Params &p, long long tile, Tile &t)
+{
+#if SCALED
+  const int lane = (int)(threadIdx.x % 32);
+#pragma unroll
+  for (int m = 0; m < TILES_M; m++)
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+      const long long row = tile * ROWS + m * 16 + h * 8 + lane / 4;
+      const bool is_there = row < p.n[0];
+#pragma unroll
+      for (int k = 0; k < KB; k++)
+        scale(t.a[k][m][h],
+              fetch_scale(p, is_there ? (idx)row : 0, k * 32 + lane % 4 * 8, is_there));
+    }
+#endif
+}
+
 INLINE void make_columns(const Params &p, idx row, int block, const Tile &t, const uint4 *weights,
                          const float *bias)
 {
@@ -81,6 +100,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) panel(const Params
   while (tile < p.n[1]) {
     const idx row = (idx)(tile * ROWS);
     Tile next;
+    finish_tile(p, tile, t);
     tile += step;
     if (AHEAD && tile < p.n[1])
       fetch_tile(p, tile, next);

@@ -40,6 +40,48 @@ INLINE uint4 fetch(const X_T *row, int k, bool is_there)
   return *(uint4 *)t;
 }
 
+#if SCALED
+/* What a row's eight channels from k on are multiplied by: numbers of its image. */
+INLINE uint4 fetch_scale(const Params &p, idx row, int k, bool is_there)
+{
+  const X_T *from = (const X_T *)p.p[S_SLOT] + (is_there ? row / PIXELS * (idx)S_IMAGE : 0);
+  alignas(16) X_T t[8];
+  *(uint4 *)t = uint4{0, 0, 0, 0};
+#pragma unroll
+  for (int i = 0; i < 8; i += S_PIECE)
+    if (is_there && k + i < IN_C)
+      get<S_PIECE>(from + k + i, t + i);
+  return *(uint4 *)t;
+}
+
+INLINE unsigned scale_pair(unsigned a, unsigned s)
+{
+#ifdef EMULATED
+  X_T x[2], y[2];
+  memcpy(x, &a, 4);
+  memcpy(y, &s, 4);
+  for (int i = 0; i < 2; i++)
+    x[i] = Narrow<X_T>::of(widen(x[i]) * widen(y[i]));
+  memcpy(&a, x, 4);
+  return a;
+#else
+  unsigned r;
+#if HALF
+  asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(s));
+#else
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(s), "r"(0x80008000u));
+#endif
+  return r;
+#endif
+}
+
+INLINE void scale(uint4 &a, const uint4 &s)
+{
+  a = uint4{scale_pair(a.x, s.x), scale_pair(a.y, s.y), scale_pair(a.z, s.z),
+            scale_pair(a.w, s.w)};
+}
+#endif
+
 INLINE void multiply(float (&sum)[TILES_M][4][4], const uint4 (&a)[TILES_M][2],
                      const uint4 (&b)[4])
 {
