@@ -13,7 +13,7 @@ G_BEGIN_DECLS
  * infer_backend_get(); the public functions of the engine validate everything before they call it.
  */
 
-#define INFER_BACKEND_ABI 3
+#define INFER_BACKEND_ABI 4
 
 /** A device that was opened; a backend puts this first in a structure of its own. */
 typedef struct _InferDevice InferDevice;
@@ -150,7 +150,19 @@ struct _InferImpl {
 
   /* Waits for the stream and works on the host, so that it cannot be captured. */
   gboolean on_host;
+
+  /* Is asked for steps with a node before the anchor too, which makes the anchor's first input. */
+  gboolean takes_leading;
 };
+
+/** infer_impl_supports: InferImpl.supports of steps whose anchor stands where @impl may have it. */
+static inline gboolean
+infer_impl_supports(const InferImpl *impl, InferDevice *device, const InferStep *step,
+                    InferLayout *inputs, InferLayout *outputs)
+{
+  return (step->anchor == 0 || impl->takes_leading) &&
+         impl->supports(device, step, inputs, outputs);
+}
 
 /** Work given to a stream. */
 typedef gboolean (*InferStreamFunc)(gpointer user_data, InferStream *stream, GError **error);

@@ -41,7 +41,7 @@ infer_step_choose(InferDevice *device, const InferStep *step, InferLayout *input
       inputs[i] = INFER_LAYOUT_ROW_MAJOR;
     for (guint i = 0; i < step->n_outputs; i++)
       outputs[i] = INFER_LAYOUT_ROW_MAJOR;
-    if ((*list)->supports(device, step, inputs, outputs))
+    if (infer_impl_supports(*list, device, step, inputs, outputs))
       return *list;
   }
   for (guint i = 0; i < step->n_inputs; i++)
@@ -130,6 +130,30 @@ grow(InferNode *anchor, const InferUses *uses, GHashTable *taken, InferDevice *d
   return step;
 }
 
+/* Takes in what makes the anchor's first input, where nobody else reads that: the gate of squeeze
+ * and excitation. */
+static InferStep *
+lead(InferStep *step, const InferUses *uses, GHashTable *taken, InferDevice *device)
+{
+  InferNode *anchor = step->nodes[0], *nodes[MAX_STEP_NODES + 1];
+  InferTensor *x = anchor->n_inputs > 0 ? anchor->inputs[0] : NULL;
+  InferNode *maker = x && !x->value && !x->is_output ? x->producer : NULL;
+  InferStep *trial;
+
+  if (!maker || !is_pointwise(maker) || infer_uses_single(uses, x) != anchor ||
+      g_hash_table_contains(taken, maker) || step->n_nodes >= MAX_STEP_NODES)
+    return step;
+  nodes[0] = maker;
+  memcpy(nodes + 1, step->nodes, step->n_nodes * sizeof *nodes);
+  trial = infer_step_new(nodes, step->n_nodes + 1, 1);
+  if (trial->n_outputs != 1 || !is_supported(device, trial)) {
+    infer_step_free(trial);
+    return step;
+  }
+  infer_step_free(step);
+  return trial;
+}
+
 /* A pointwise node that only the step reads from, and that stands alone so far. */
 static InferNode *
 find_feeder(const InferStep *step, const InferUses *uses, GHashTable *taken, GHashTable *refused)
@@ -181,6 +205,8 @@ take(InferNode *anchor, const InferUses *uses, GHashTable *taken, GHashTable *en
 
   if (is_pointwise(anchor) && step->n_nodes > 1)
     step = pull(step, uses, taken, device);
+  else if (!is_pointwise(anchor))
+    step = lead(step, uses, taken, device);
   for (guint j = 0; j < step->n_nodes; j++)
     g_hash_table_add(taken, step->nodes[j]);
   g_hash_table_insert(ends, step->nodes[step->n_nodes - 1], step);

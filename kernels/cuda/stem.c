@@ -173,6 +173,7 @@ write_source(const InferPrepare *prepare, const InferCudaConv *conv, const Plan 
   if (!define(source, prepare, conv, plan, error) ||
       !infer_cuda_chain_append(source, prepare, TRUE, &space, error))
     return NULL;
+  infer_cuda_source_append(source, "mma");
   infer_cuda_source_append(source, "stem");
   return g_string_free(g_steal_pointer(&source), FALSE);
 }

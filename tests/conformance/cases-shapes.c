@@ -69,6 +69,20 @@ excitation(Case *c)
   output(c, coin(c) ? NODE(c, "Mul", NULL, x, y) : NODE(c, "Mul", NULL, y, x));
 }
 
+/* The gate in front of a convolution of one tap, and what comes behind that. */
+static void
+gated(Case *c)
+{
+  gint64 ch = pick(c, 8, 90), out = pick(c, 8, 70);
+  InferTensor *x = channels_last(c, ch, pick(c, 1, 20), pick(c, 1, 20));
+  InferTensor *y = NODE(c, "GlobalAveragePool", NULL, x);
+  y = NODE(c, "Conv", NULL, y, CONSTANT(c, ch, ch, 1, 1), CONSTANT(c, ch));
+  y = NODE(c, "Sigmoid", NULL, y);
+  y = coin(c) ? NODE(c, "Mul", NULL, x, y) : NODE(c, "Mul", NULL, y, x);
+  y = NODE(c, "Conv", NULL, y, CONSTANT(c, out, ch, 1, 1), CONSTANT(c, out));
+  output(c, coin(c) ? activation(c, y) : y);
+}
+
 static void
 transposed(Case *c)
 {
@@ -201,6 +215,7 @@ const Row rows_shapes[] = {
     {"Conv", depthwise, FLOATS, 16, FALSE},
     {"Conv", stem, FLOATS, 12, FALSE},
     {"Conv", excitation, FLOATS, 8, FALSE},
+    {"Conv", gated, FLOATS, 8, FALSE},
     {"ConvTranspose", transposed, FLOATS, 8, FALSE},
     {"MaxPool", pooled, FLOATS, 8, FALSE},
     {"AveragePool", pooled, FLOATS, 4, FALSE},
