@@ -150,6 +150,9 @@ struct _InferImpl {
 
   /* Waits for the stream and works on the host, so that it cannot be captured. */
   gboolean on_host;
+
+  /* Looks at steps that have nodes before their anchor; others are never asked about them. */
+  gboolean has_lead;
 };
 
 /** Work given to a stream. */
@@ -254,6 +257,11 @@ INFER_API InferDevice *infer_device_open(const char *device, guint threads, GErr
 INFER_API InferDevice *infer_device_ref(InferDevice *device);
 INFER_API void infer_device_unref(InferDevice *device);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InferDevice, infer_device_unref)
+
+/** infer_impl_supports: InferImpl.supports() where it may be asked about @step; layouts are preset.
+ */
+gboolean infer_impl_supports(const InferImpl *impl, InferDevice *device, const InferStep *step,
+                             InferLayout *inputs, InferLayout *outputs);
 
 /** infer_device_find_impl: Returns: (nullable): the implementation of that name. */
 const InferImpl *infer_device_find_impl(InferDevice *device, const char *op, const char *name);

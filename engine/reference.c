@@ -330,6 +330,7 @@ const InferImpl infer_impl_reference = {
     .name = "reference",
     .batch_invariant = TRUE,
     .on_host = TRUE,
+    .has_lead = TRUE,
     .supports = reference_supports,
     .prepare = reference_prepare,
     .release = reference_release,

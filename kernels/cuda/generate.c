@@ -62,6 +62,8 @@ infer_cuda_kernel_add(InferCudaKernel *self, InferPrepare *prepare, const char *
     return TRUE;
   infer_cuda_push(infer_cuda_device(prepare->device));
   function = infer_cuda_compile(infer_cuda_device(prepare->device), source, name, error);
+  if (function && shared > 0 && !infer_cuda_allow_shared(function, shared, error))
+    function = NULL;
   infer_cuda_pop();
   if (!function)
     return FALSE;
