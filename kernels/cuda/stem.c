@@ -9,14 +9,17 @@
 
 #define MAX_OUT 64
 #define MAX_SHARED (47 << 10)
-/* Two blocks of a pooling stem should fit into a multiprocessor. */
-#define MAX_POOL_SHARED (100 << 10)
+/* With more in it; two blocks should fit into a multiprocessor. */
+#define MAX_MORE_SHARED (100 << 10)
 #define MAX_ACROSS 16
 
 typedef struct {
   gint wide, front; /* columns of the kernel with padding; zeros before its first */
   gint across, down, rows;
   gint steps, chunks;
+  gboolean pools;
+  gboolean even;   /* words of two neighbours start at even columns, as memory has them */
+  gboolean staged; /* the input of the next tile waits in shared memory too */
 } Plan;
 
 /**
@@ -142,16 +145,20 @@ supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferL
 }
 
 static gint64
-shared_size(const InferCudaConv *conv, const Plan *plan, gboolean pools)
+shared_size(const InferCudaConv *conv, const Plan *plan)
 {
+  gint64 warps = plan->across * plan->down;
   const InferCudaWindow *w = &conv->window;
   gint64 rows = (plan->down * plan->rows - 1) * w->stride[1] + w->kernel[1];
   gint64 words = ((plan->across * 16 - 1) * w->stride[2] + plan->wide + 1) / 2;
   gint64 pitch = (words + 31 - 12) / 32 * 32 + 12;
   gint64 copies = w->stride[2] % 2 ? 2 : 1;
-  gint64 line = pools ? plan->across * 16 * (conv->out / 2 + 4) : 0;
+  gint64 line = plan->pools ? plan->across * 16 * (conv->out / 2 + 4) : 0;
 
-  return (copies * (conv->in * rows * pitch + 6) + 8 + line) * 4 +
+  gint64 lines = (conv->in * rows + warps - 1) / warps, parts = (words + 31) / 32;
+  gint64 pairs = plan->staged ? lines * parts * warps * 64 : 0;
+
+  return (copies * (conv->in * rows * pitch + 6) + 8 + line + pairs) * 4 +
          (gint64)plan->steps * plan->chunks * 512 + conv->out * 4;
 }
 
@@ -194,9 +201,22 @@ find_pool_across(gint64 tiles, const InferCudaWindow *pool)
   return best;
 }
 
-/* Returns: bytes of shared memory. */
-static gint64
-make_plan(const InferCudaConv *conv, const InferCudaWindow *pool, gint64 most, Plan *plan)
+static gboolean
+is_even(const InferCudaConv *conv, const InferBuffer *x, const Plan *plan)
+{
+  const InferCudaWindow *w = &conv->window;
+  gsize pair = 2 * infer_type_bits(x->type) / 8;
+
+  /* Tiles of a pooling stem start at any column. */
+  if (plan->pools && plan->across * 16 < w->out[2] && w->stride[2] % 2)
+    return FALSE;
+  return x->dims.d[3] % 2 == 0 && x->alignment % pair == 0 && (w->begin[2] + plan->front) % 2 == 0;
+}
+
+/* Returns: whether it fits into @memory bytes of shared memory. */
+static gboolean
+make_plan(const InferCudaConv *conv, const InferCudaWindow *pool, const InferBuffer *x,
+          gint64 memory, Plan *plan)
 {
   const InferCudaWindow *w = &conv->window;
   gint64 tiles = (w->out[2] + 15) / 16;
@@ -208,14 +228,19 @@ make_plan(const InferCudaConv *conv, const InferCudaWindow *pool, gint64 most, P
     plan->wide *= 2;
   plan->steps = (gint)((conv->in * w->kernel[1] * plan->wide + 15) / 16);
   plan->chunks = (gint)(conv->out / 8 * 2 + 3) / 4;
+  plan->pools = pool != NULL;
   plan->across = pool ? find_pool_across(tiles, pool) : find_across(tiles);
   plan->down = pool ? 1 : MAX(1, 4 / plan->across);
   plan->rows = pool ? (gint)MIN(pool->kernel[1], pool->stride[1]) : 2;
-  while (shared_size(conv, plan, pool != NULL) > most && (plan->across > 1 || plan->down > 1)) {
+  plan->staged = x->type == INFER_TYPE_FLOAT && is_even(conv, x, plan);
+  memory = MIN(memory, plan->pools || plan->staged ? MAX_MORE_SHARED : MAX_SHARED);
+  while (shared_size(conv, plan) > memory && (plan->across > 1 || plan->down > 1)) {
     plan->across = MAX(plan->across / 2, 1);
     plan->down = plan->across == 1 ? 1 : plan->down;
   }
-  return shared_size(conv, plan, pool != NULL);
+  plan->even = is_even(conv, x, plan);
+  plan->staged = plan->staged && plan->even;
+  return shared_size(conv, plan) <= memory;
 }
 
 typedef struct {
@@ -298,7 +323,6 @@ find_stem(Stem *stem, const InferPrepare *prepare, GError **error)
 {
   const InferStep *step = prepare->step;
   InferOrder order = infer_order_channels_last(4);
-  gint64 most = infer_cuda_device(prepare->device)->shared_per_block;
 
   if (!find_core(step, &stem->core) || prepare->inputs[0].dims.n != 4)
     return infer_cuda_fail(prepare, error, INFER_ERROR_UNSUPPORTED, "it is not a stem");
@@ -319,8 +343,8 @@ find_stem(Stem *stem, const InferPrepare *prepare, GError **error)
   }
   if (!infer_cuda_conv_init(&stem->conv, &stem->inner, error))
     return FALSE;
-  most = stem->core.pool ? MIN(most, MAX_POOL_SHARED) : MAX_SHARED;
-  if (make_plan(&stem->conv, stem->core.pool ? &stem->pool : NULL, most, &stem->plan) > most)
+  if (!make_plan(&stem->conv, stem->core.pool ? &stem->pool : NULL, &prepare->inputs[0],
+                 (gint64)infer_cuda_device(prepare->device)->shared_per_block, &stem->plan))
     return infer_cuda_fail(prepare, error, INFER_ERROR_UNSUPPORTED,
                            "its window does not fit into shared memory");
   return TRUE;
@@ -340,19 +364,6 @@ define_pool(GString *source, const Stem *stem)
   infer_cuda_define(source, "POOL", stem->core.pool != NULL);
   for (gsize i = 0; stem->core.pool && i < G_N_ELEMENTS(list); i++)
     infer_cuda_define(source, list[i].name, list[i].value);
-}
-
-/* Whether words of two neighbours start at even columns, where memory has them together. */
-static gboolean
-is_even(const InferBuffer *x, const Stem *stem)
-{
-  const InferCudaWindow *w = &stem->conv.window;
-  gsize pair = 2 * infer_type_bits(x->type) / 8;
-
-  if (stem->core.pool && stem->plan.across * 16 < w->out[2] && w->stride[2] % 2)
-    return FALSE;
-  return x->dims.d[3] % 2 == 0 && x->alignment % pair == 0 &&
-         (w->begin[2] + stem->plan.front) % 2 == 0;
 }
 
 static gboolean
@@ -377,7 +388,8 @@ define(GString *source, const InferPrepare *prepare, const Stem *stem, GError **
   infer_cuda_define(source, "X_PLANE", x->dims.d[2] * x->dims.d[3]);
   infer_cuda_define(source, "X_ROW", x->dims.d[3]);
   infer_cuda_define(source, "CAST", x->type != type);
-  infer_cuda_define(source, "EVEN", is_even(x, stem));
+  infer_cuda_define(source, "EVEN", plan->even);
+  infer_cuda_define(source, "STAGED", plan->staged);
   infer_cuda_define(source, "HALF", type == INFER_TYPE_FLOAT16);
   infer_cuda_define(source, "WIDE_W", plan->wide);
   infer_cuda_define(source, "FRONT", plan->front);
@@ -450,7 +462,7 @@ prepare_stem(InferPrepare *prepare, GError **error)
   self->params.n[0] = infer_dims_count(&prepare->outputs[0].dims) > 0 ? count_tiles(&stem) : 0;
   warps = (guint)(plan->across * plan->down);
   blocks *= warps <= 4 ? 4 : warps <= 8 ? 2 : 1;
-  shared = (guint)shared_size(&stem.conv, plan, stem.core.pool != NULL);
+  shared = (guint)shared_size(&stem.conv, plan);
   if (!infer_cuda_kernel_add(self, prepare, source, "stem",
                              (InferCudaSize){infer_cuda_blocks(self->params.n[0], 1, blocks), 1, 1},
                              (InferCudaSize){warps * 32, 1, 1}, shared, error))

@@ -32,7 +32,10 @@ constexpr int PITCH = (WORDS + 31 - 12) / 32 * 32 + 12;
 constexpr int PLANE = IN_C * ROWS * PITCH;
 constexpr int COPIES = STRIDE_W % 2 ? 2 : 1;
 constexpr int COPY = PLANE + 6;
-constexpr int PER = (IN_C * ROWS * WORDS + THREADS - 1) / THREADS;
+/* A warp brings whole rows, so that a lane knows where from without dividing. */
+constexpr int WARPS = XT * YT;
+constexpr int LINES = (IN_C * ROWS + WARPS - 1) / WARPS, PARTS = (WORDS + 31) / 32;
+constexpr int PER = LINES * PARTS;
 constexpr int CHUNKS = (NT * 2 + 3) / 4;
 constexpr int PAIRS = WIDE_W / 2;
 constexpr int LANE_C = 2 * NT;
@@ -160,46 +163,103 @@ INLINE unsigned word_of(const Pair &pair)
 #endif
 }
 
+#if STAGED
+/* Pairs of floats are too many registers: they wait in shared memory. */
+typedef Pair *Pairs;
+
+#ifdef EMULATED
+INLINE void bring(Pair *to, const X_T *from, bool there)
+{
+  *to = there ? *(const Pair *)from : Pair();
+}
+
+INLINE void wait_for_pairs()
+{
+}
+#else
+INLINE void bring(Pair *to, const X_T *from, bool there)
+{
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(
+                   (unsigned)__cvta_generic_to_shared(to)),
+               "l"(from), "r"(there ? 8 : 0)
+               : "memory");
+}
+
+INLINE void wait_for_pairs()
+{
+  asm volatile("cp.async.wait_all;" ::: "memory");
+}
+#endif
+
+INLINE Pair &pair_of(Pairs pairs, int i)
+{
+  return pairs[i * THREADS + (int)threadIdx.x];
+}
+#else
+typedef Pair (&Pairs)[PER];
+
+INLINE void wait_for_pairs()
+{
+}
+
+INLINE Pair &pair_of(Pairs pairs, int i)
+{
+  return pairs[i];
+}
+#endif
+
 /* What this thread brings of a tile's input. */
-INLINE void fetch(const Params &p, const Tile &t, Pair (&pairs)[PER])
+INLINE void fetch(const Params &p, const Tile &t, Pairs pairs)
 {
   const X_T *image = (const X_T *)p.p[X_SLOT] + t.n * (idx)X_IMAGE;
-  const int x0 = t.x * STRIDE_W - BEGIN_W - FRONT, y0 = t.y * STRIDE_H - BEGIN_H;
+  const int x0 = t.x * STRIDE_W - BEGIN_W - FRONT + (int)(threadIdx.x % 32) * 2;
+  const int y0 = t.y * STRIDE_H - BEGIN_H;
 #pragma unroll
-  for (int i = 0; i < PER; i++) {
-    const int at = i * THREADS + (int)threadIdx.x;
-    const int row = at / WORDS, x = x0 + at % WORDS * 2;
-    const int c = row / ROWS, y = y0 + row % ROWS;
-    pairs[i] = Pair();
-    if (c < IN_C && (unsigned)y < (unsigned)IN_H) {
-      const X_T *from = image + (idx)c * X_PLANE + (idx)y * X_ROW;
-      if (EVEN) {
+  for (int l = 0; l < LINES; l++) {
+    const int row = (int)(threadIdx.x / 32) + l * WARPS, c = row / ROWS, y = y0 + row % ROWS;
+    const bool there = c < IN_C && (unsigned)y < (unsigned)IN_H;
+    const X_T *line = image + (idx)c * X_PLANE + (idx)y * X_ROW;
+#pragma unroll
+    for (int k = 0; k < PARTS; k++) {
+      const int x = x0 + k * 64;
+#if STAGED
+      const bool inside = there && (unsigned)x < (unsigned)IN_W;
+      bring(&pair_of(pairs, l * PARTS + k), inside ? line + x : image, inside);
+#else
+      Pair &pair = pairs[l * PARTS + k];
+      pair = Pair();
+      if (there && EVEN) {
         if ((unsigned)x < (unsigned)IN_W)
-          get<2>(from + x, pairs[i].v);
-      } else {
+          get<2>(line + x, pair.v);
+      } else if (there) {
         if ((unsigned)x < (unsigned)IN_W)
-          get<1>(from + x, pairs[i].v);
+          get<1>(line + x, pair.v);
         if ((unsigned)(x + 1) < (unsigned)IN_W)
-          get<1>(from + x + 1, pairs[i].v + 1);
+          get<1>(line + x + 1, pair.v + 1);
       }
+#endif
     }
   }
 }
 
-INLINE void keep(unsigned *rows, const Pair (&pairs)[PER])
+INLINE void keep(unsigned *rows, Pairs pairs)
 {
+  wait_for_pairs();
 #pragma unroll
-  for (int i = 0; i < PER; i++) {
-    const int at = i * THREADS + (int)threadIdx.x;
-    const int row = at / WORDS, column = at % WORDS;
-    if (row < IN_C * ROWS) {
-      const unsigned word = word_of(pairs[i]);
-      rows[row * PITCH + column] = word;
-      if (COPIES == 2) {
-        unsigned short *shifted = (unsigned short *)(rows + COPY + row * PITCH);
-        if (column > 0)
-          shifted[column * 2 - 1] = (unsigned short)word;
-        shifted[column * 2] = (unsigned short)(word >> 16);
+  for (int l = 0; l < LINES; l++) {
+    const int row = (int)(threadIdx.x / 32) + l * WARPS;
+#pragma unroll
+    for (int k = 0; k < PARTS; k++) {
+      const int column = (int)(threadIdx.x % 32) + k * 32;
+      if (row < IN_C * ROWS && column < WORDS) {
+        const unsigned word = word_of(pair_of(pairs, l * PARTS + k));
+        rows[row * PITCH + column] = word;
+        if (COPIES == 2) {
+          unsigned short *shifted = (unsigned short *)(rows + COPY + row * PITCH);
+          if (column > 0)
+            shifted[column * 2 - 1] = (unsigned short)word;
+          shifted[column * 2] = (unsigned short)(word >> 16);
+        }
       }
     }
   }
@@ -347,7 +407,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) stem(const Params 
   const long long last = p.n[0], stride = gridDim.x;
   long long index = blockIdx.x;
 #endif
+#if STAGED
+  Pair *const pairs = (Pair *)(bias + OUT_C);
+#else
   Pair pairs[PER];
+#endif
   if (index < last)
     fetch(p, tile_at(index), pairs);
   for (; index < last; index += stride) {
