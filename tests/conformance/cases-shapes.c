@@ -195,14 +195,17 @@ resized(Case *c)
 {
   static const char *const modes[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",
                                       "align_corners", "asymmetric"};
-  gint64 ch = pick(c, 1, 40), h = pick(c, 2, 12), w = pick(c, 2, 12);
-  InferTensor *x = channels_last(c, ch, h, w);
+  gint64 ch = pick(c, 1, 40), h = pick(c, 2, 12), w = pick(c, 2, 12), perm[] = {0, 1, 3, 2};
+  InferTensor *x = map(c, ch, h, w);
   const gint64 sizes[] = {pick(c, 1, 30), pick(c, 1, 30)}, axes[] = {2, 3};
   GVariant *attrs =
       infer_attrs_new("mode", 's', coin(c) ? "cubic" : "linear", "coordinate_transformation_mode",
                       's', modes[pick(c, 0, 4)], "exclude_outside", 'i', pick(c, 0, 1), "axes", 'I',
                       axes, (gsize)2, NULL);
-  output(c, NODE(c, "Resize", attrs, x, NULL, NULL, integers(c, 2, sizes)));
+  if (pick(c, 0, 3) == 0)
+    x = NODE(c, "Transpose", infer_attrs_new("perm", 'I', perm, (gsize)4, NULL), x);
+  x = NODE(c, "Resize", attrs, x, NULL, NULL, integers(c, 2, sizes));
+  output(c, coin(c) ? x : NODE(c, "Conv", NULL, x, CONSTANT(c, 8, ch, 1, 1)));
 }
 
 /* Comparisons, logic and casts in one chain. */
@@ -268,7 +271,7 @@ const Row rows_shapes[] = {
     {"Softmax", any_axis, FLOATS, 6, FALSE},
     {"LogSoftmax", any_axis, FLOATS, 4, FALSE},
     {"LpNormalization", any_axis, FLOATS, 4, FALSE},
-    {"Resize", resized, FLOATS, 12, FALSE},
+    {"Resize", resized, FLOATS, 24, FALSE},
     {"Where", logic, {INFER_TYPE_FLOAT, INFER_TYPE_INT32, INFER_TYPE_INT64}, 4, FALSE},
     {"Div", integer_arithmetic, INTEGERS_ONLY, 1, FALSE},
     {"Mod", integer_arithmetic, INTEGERS_ONLY, 1, FALSE},
