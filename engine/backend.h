@@ -155,15 +155,6 @@ struct _InferImpl {
   gboolean takes_leading;
 };
 
-/** infer_impl_supports: InferImpl.supports of steps whose anchor stands where @impl may have it. */
-static inline gboolean
-infer_impl_supports(const InferImpl *impl, InferDevice *device, const InferStep *step,
-                    InferLayout *inputs, InferLayout *outputs)
-{
-  return (step->anchor == 0 || impl->takes_leading) &&
-         impl->supports(device, step, inputs, outputs);
-}
-
 /** Work given to a stream. */
 typedef gboolean (*InferStreamFunc)(gpointer user_data, InferStream *stream, GError **error);
 
@@ -266,6 +257,11 @@ INFER_API InferDevice *infer_device_open(const char *device, guint threads, GErr
 INFER_API InferDevice *infer_device_ref(InferDevice *device);
 INFER_API void infer_device_unref(InferDevice *device);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InferDevice, infer_device_unref)
+
+/** infer_impl_supports: InferImpl.supports() where it may be asked about @step; layouts are preset.
+ */
+gboolean infer_impl_supports(const InferImpl *impl, InferDevice *device, const InferStep *step,
+                             InferLayout *inputs, InferLayout *outputs);
 
 /** infer_device_find_impl: Returns: (nullable): the implementation of that name. */
 const InferImpl *infer_device_find_impl(InferDevice *device, const char *op, const char *name);

@@ -19,6 +19,25 @@ can_anchor(const InferNode *node)
   return g_strv_contains(anchors, node->op->name);
 }
 
+/* Those that can be a part of an earlier one's step too: they look at few of its results at a time,
+ * so that these need not lie in memory. */
+static gboolean
+can_follow(const InferNode *node)
+{
+  return strcmp(node->op->name, "MaxPool") == 0 && node->n_outputs == 1;
+}
+
+gboolean
+infer_impl_supports(const InferImpl *impl, InferDevice *device, const InferStep *step,
+                    InferLayout *inputs, InferLayout *outputs)
+{
+  for (guint i = 0; i < step->n_inputs; i++)
+    inputs[i] = INFER_LAYOUT_ROW_MAJOR;
+  for (guint i = 0; i < step->n_outputs; i++)
+    outputs[i] = INFER_LAYOUT_ROW_MAJOR;
+  return (step->anchor == 0 || impl->takes_leading) && impl->supports(device, step, inputs, outputs);
+}
+
 const InferImpl *
 infer_step_choose(InferDevice *device, const InferStep *step, InferLayout *inputs,
                   InferLayout *outputs)
@@ -36,14 +55,9 @@ infer_step_choose(InferDevice *device, const InferStep *step, InferLayout *input
       infer_plugin_of(op) && !on_host ? infer_plugin_choose(device, step, inputs, outputs) : NULL;
   if (plugin)
     return plugin;
-  for (; list && *list; list++) {
-    for (guint i = 0; i < step->n_inputs; i++)
-      inputs[i] = INFER_LAYOUT_ROW_MAJOR;
-    for (guint i = 0; i < step->n_outputs; i++)
-      outputs[i] = INFER_LAYOUT_ROW_MAJOR;
+  for (; list && *list; list++)
     if (infer_impl_supports(*list, device, step, inputs, outputs))
       return *list;
-  }
   for (guint i = 0; i < step->n_inputs; i++)
     inputs[i] = INFER_LAYOUT_ROW_MAJOR;
   for (guint i = 0; i < step->n_outputs; i++)
@@ -99,7 +113,9 @@ next_nodes(const InferUses *uses, const InferTensor *tensor, GHashTable *taken, 
   guint n;
 
   found[0] = infer_uses_single(uses, tensor);
-  n = !found[0] ? gate_after(uses, tensor, found) : is_pointwise(found[0]) ? 1 : 0;
+  n = !found[0]                                        ? gate_after(uses, tensor, found)
+      : is_pointwise(found[0]) || can_follow(found[0]) ? 1
+                                                       : 0;
   for (guint i = 0; i < n; i++)
     if (g_hash_table_contains(taken, found[i]))
       return 0;
@@ -130,28 +146,30 @@ grow(InferNode *anchor, const InferUses *uses, GHashTable *taken, InferDevice *d
   return step;
 }
 
-/* Takes in what makes the anchor's first input, where nobody else reads that: the gate of squeeze
- * and excitation. */
+/* Takes in what makes the anchor's data, where nobody else wants it so: another type, or the gate of
+ * squeeze and excitation. */
 static InferStep *
 lead(InferStep *step, const InferUses *uses, GHashTable *taken, InferDevice *device)
 {
-  InferNode *anchor = step->nodes[0], *nodes[MAX_STEP_NODES + 1];
-  InferTensor *x = anchor->n_inputs > 0 ? anchor->inputs[0] : NULL;
-  InferNode *maker = x && !x->value && !x->is_output ? x->producer : NULL;
-  InferStep *trial;
+  while (step->n_nodes < MAX_STEP_NODES) {
+    InferNode *nodes[MAX_STEP_NODES + 1], *first = step->nodes[0];
+    InferTensor *x = first->n_inputs > 0 ? first->inputs[0] : NULL;
+    InferStep *trial;
 
-  if (!maker || !is_pointwise(maker) || infer_uses_single(uses, x) != anchor ||
-      g_hash_table_contains(taken, maker) || step->n_nodes >= MAX_STEP_NODES)
-    return step;
-  nodes[0] = maker;
-  memcpy(nodes + 1, step->nodes, step->n_nodes * sizeof *nodes);
-  trial = infer_step_new(nodes, step->n_nodes + 1, 1);
-  if (trial->n_outputs != 1 || !is_supported(device, trial)) {
-    infer_step_free(trial);
-    return step;
+    nodes[0] = x && !x->value && !x->is_output ? x->producer : NULL;
+    if (!nodes[0] || !is_pointwise(nodes[0]) || infer_uses_single(uses, x) != first ||
+        g_hash_table_contains(taken, nodes[0]))
+      break;
+    memcpy(nodes + 1, step->nodes, step->n_nodes * sizeof *nodes);
+    trial = infer_step_new(nodes, step->n_nodes + 1, step->anchor + 1);
+    if (trial->n_outputs != 1 || !is_supported(device, trial)) {
+      infer_step_free(trial);
+      break;
+    }
+    infer_step_free(step);
+    step = trial;
   }
-  infer_step_free(step);
-  return trial;
+  return step;
 }
 
 /* A pointwise node that only the step reads from, and that stands alone so far. */
@@ -203,10 +221,10 @@ take(InferNode *anchor, const InferUses *uses, GHashTable *taken, GHashTable *en
 {
   InferStep *step = grow(anchor, uses, taken, device);
 
-  if (is_pointwise(anchor) && step->n_nodes > 1)
-    step = pull(step, uses, taken, device);
-  else if (!is_pointwise(anchor))
+  if (!is_pointwise(anchor))
     step = lead(step, uses, taken, device);
+  else if (step->n_nodes > 1)
+    step = pull(step, uses, taken, device);
   for (guint j = 0; j < step->n_nodes; j++)
     g_hash_table_add(taken, step->nodes[j]);
   g_hash_table_insert(ends, step->nodes[step->n_nodes - 1], step);
@@ -221,10 +239,16 @@ infer_pass_fusion(InferNetwork *network, InferDevice *device, gboolean fuse, GEr
   guint n = infer_network_get_n_nodes(network);
   GPtrArray *steps = g_ptr_array_new_with_free_func(infer_step_free);
 
-  /* Backwards, so that of two convolutions that are added the later one takes the sum in. */
-  for (guint i = n; fuse && i-- > 0;)
-    if (can_anchor(infer_network_get_node(network, i)))
-      take(infer_network_get_node(network, i), uses, taken, ends, device);
+  /* Backwards, so that of two convolutions that are added the later one takes the sum in; what can
+   * be a part of another's step once all others had their choice. */
+  for (guint round = 0; round < 2; round++)
+    for (guint i = n; fuse && i-- > 0;) {
+      InferNode *node = infer_network_get_node(network, i);
+
+      if (can_anchor(node) && can_follow(node) == (round == 1) &&
+          !g_hash_table_contains(taken, node))
+        take(node, uses, taken, ends, device);
+    }
   /* Forwards, so that a chain of pointwise nodes that is left is found from its start. */
   for (guint i = 0; fuse && i < n; i++) {
     InferNode *node = infer_network_get_node(network, i);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Resize of the spatial axes, channels-last: a thread makes VEC channels of an output pixel. MODE: 0
- * nearest, 1 linear, 2 cubic; COORDINATES and NEAREST as resize.c numbers them. n[0]: threads. */
+/* Resize of the spatial axes. Channels-last a thread makes VEC channels of an output pixel. With
+ * PLAIN, in any other order, it makes VEC neighbours along x in each of n[1] planes, so that weights
+ * are found once for all of them. MODE: 0 nearest, 1 linear, 2 cubic; COORDINATES and NEAREST as
+ * resize.c numbers them. n[0]: threads; n[2]: planes in all. */
 
 typedef Value<X_T>::type S;
 
@@ -85,7 +87,84 @@ template <int TAPS> INLINE int weigh(const Axis &a, int i, float (&weights)[TAPS
   return first;
 }
 
-extern "C" __global__ void __launch_bounds__(128) resize(const Params p)
+#if SPATIAL == 1
+#define PLACE(N, C, Z, Y, X) {N, C, X}
+#elif SPATIAL == 2
+#define PLACE(N, C, Z, Y, X) {N, C, Y, X}
+#else
+#define PLACE(N, C, Z, Y, X) {N, C, Z, Y, X}
+#endif
+
+#if PLAIN
+INLINE void make(const Params &p)
+{
+  constexpr idx from[5] = X_STRIDES, to[5] = Y_STRIDES;
+  const Axis ad = {IN_D, OUT_D, FACTOR_D, DIVISOR_D, SCALE_D, SAME_D};
+  const Axis ah = {IN_H, OUT_H, FACTOR_H, DIVISOR_H, SCALE_H, SAME_H};
+  const Axis aw = {IN_W, OUT_W, FACTOR_W, DIVISOR_W, SCALE_W, SAME_W};
+  const long long t = (long long)blockIdx.x * 128 + threadIdx.x;
+  if (t >= p.n[0])
+    return;
+  const int x = (int)(t % (OUT_W / VEC)) * VEC;
+  long long rest = t / (OUT_W / VEC);
+  const int y = (int)(rest % OUT_H);
+  rest /= OUT_H;
+  const int z = (int)(rest % OUT_D);
+  const long long first = rest / OUT_D * p.n[1];
+  const long long last = first + p.n[1] < p.n[2] ? first + p.n[1] : p.n[2];
+  float wd[TAPS_D], wh[TAPS_H], ww[VEC][TAPS_W];
+  idx columns[VEC][TAPS_W];
+  const int fd = weigh(ad, z, wd), fh = weigh(ah, y, wh);
+#pragma unroll
+  for (int v = 0; v < VEC; v++) {
+    const int fw = weigh(aw, x + v, ww[v]);
+#pragma unroll
+    for (int k = 0; k < TAPS_W; k++)
+      columns[v][k] = clamp(fw + k, IN_W) * from[4];
+  }
+  int n = (int)(first / OUT_C), c = (int)(first % OUT_C);
+#pragma unroll 2
+  for (long long plane = first; plane < last; plane++) {
+    const X_T *image = (const X_T *)p.p[X_SLOT] + n * from[0] + c * from[1];
+    S s[VEC];
+#pragma unroll
+    for (int v = 0; v < VEC; v++)
+      s[v] = 0;
+#pragma unroll
+    for (int kd = 0; kd < TAPS_D; kd++)
+#pragma unroll
+      for (int kh = 0; kh < TAPS_H; kh++) {
+        const float weight = wh[kh] * wd[kd];
+        const X_T *line = image + clamp(fd + kd, IN_D) * from[2] + clamp(fh + kh, IN_H) * from[3];
+#pragma unroll
+        for (int v = 0; v < VEC; v++) {
+          S row = 0;
+#pragma unroll
+          for (int k = 0; k < TAPS_W; k++) {
+            S a[1];
+            load<1, 1>(line + columns[v][k], a);
+            if (MODE == 0)
+              row = a[0];
+            else if (ww[v][k] != 0)
+              row += (S)ww[v][k] * a[0];
+          }
+          if (MODE == 0)
+            s[v] = row;
+          else if (weight != 0)
+            s[v] += (S)weight * row;
+        }
+      }
+    const idx o = n * to[0] + c * to[1] + z * to[2] + y * to[3] + x * to[4];
+    const idx at[SPATIAL + 2] = PLACE(n, c, z, y, x);
+    OUT_V r[VEC];
+    chain<VEC>(p, o, at, s, r);
+    store<VEC, OUT_ALIGNED>((OUT_T *)p.p[Y_SLOT] + o, r);
+    n += c + 1 == OUT_C;
+    c = c + 1 == OUT_C ? 0 : c + 1;
+  }
+}
+#else
+INLINE void make(const Params &p)
 {
   constexpr int VECTORS = OUT_C / VEC;
   const Axis ad = {IN_D, OUT_D, FACTOR_D, DIVISOR_D, SCALE_D, SAME_D};
@@ -136,14 +215,14 @@ extern "C" __global__ void __launch_bounds__(128) resize(const Params p)
           s[v] += (S)(wh[kh] * wd[kd]) * row[v];
     }
   const idx pixel = ((idx)z * OUT_H + y) * OUT_W + x, o = n * (idx)Y_IMAGE + pixel * Y_PITCH + c;
-#if SPATIAL == 1
-  const idx at[3] = {n, c, x};
-#elif SPATIAL == 2
-  const idx at[4] = {n, c, y, x};
-#else
-  const idx at[5] = {n, c, z, y, x};
-#endif
+  const idx at[SPATIAL + 2] = PLACE(n, c, z, y, x);
   OUT_V r[VEC];
   chain<VEC>(p, o, at, s, r);
   store<VEC, Y_ALIGNED>((OUT_T *)p.p[Y_SLOT] + o, r);
+}
+#endif
+
+extern "C" __global__ void __launch_bounds__(128) resize(const Params p)
+{
+  make(p);
 }
