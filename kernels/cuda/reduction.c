@@ -214,9 +214,9 @@ prepare_reduction(InferPrepare *prepare, GError **error)
   grid.y = (guint)splits;
   clusters = clusters && splits > 1;
   source = write_source(prepare, &nest, splits, clusters, error);
-  if (!source || !infer_cuda_kernel_add(self, prepare, source, "reduction", grid, block,
-                                        clusters ? (guint)(nest.lanes * nest.vec) * MAX_STATE : 0,
-                                        error))
+  if (!source ||
+      !infer_cuda_kernel_add(self, prepare, source, "reduction", grid, block,
+                             clusters ? (guint)(nest.lanes * nest.vec) * MAX_STATE : 0, error))
     return FALSE;
   if (splits > 1 && !clusters) {
     prepare->workspace = (gsize)(splits * nest.outputs) * MAX_STATE;

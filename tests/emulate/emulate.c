@@ -13,9 +13,9 @@
 /*
  * A backend "cuda" for tests on machines without a GPU: generated kernels are compiled for the
  * host by the C++ compiler, and run thread by thread, so that the conformance runner can walk them.
- * Threads of a block are coroutines that change at barriers; blocks of a cluster, which lie along y,
- * take turns where they wait for each other. INFER_EMULATE_KEEP names a directory
- * where the sources are left.
+ * Threads of a block are coroutines that change at barriers; blocks of a cluster, which lie along
+ * y, take turns where they wait for each other. INFER_EMULATE_KEEP names a directory where the
+ * sources are left.
  */
 
 #define STACK ((gsize)64 << 10)
