@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "passes/passes.h"
 #include "program-private.h"
 #include "plugin-private.h"
 
@@ -213,8 +214,15 @@ pull(InferStep *step, const InferUses *uses, GHashTable *taken, InferDevice *dev
   return step;
 }
 
-/* A step that was grown from @anchor takes its nodes; it runs where its last node stood, when all
- * that it reads is there. */
+/* A step takes its nodes; it runs where its last node stood, when all that it reads is there. */
+static void
+keep(InferStep *step, GHashTable *taken, GHashTable *ends)
+{
+  for (guint j = 0; j < step->n_nodes; j++)
+    g_hash_table_add(taken, step->nodes[j]);
+  g_hash_table_insert(ends, step->nodes[step->n_nodes - 1], step);
+}
+
 static void
 take(InferNode *anchor, const InferUses *uses, GHashTable *taken, GHashTable *ends,
      InferDevice *device)
@@ -225,9 +233,22 @@ take(InferNode *anchor, const InferUses *uses, GHashTable *taken, GHashTable *en
     step = lead(step, uses, taken, device);
   else if (step->n_nodes > 1)
     step = pull(step, uses, taken, device);
-  for (guint j = 0; j < step->n_nodes; j++)
-    g_hash_table_add(taken, step->nodes[j]);
-  g_hash_table_insert(ends, step->nodes[step->n_nodes - 1], step);
+  keep(step, taken, ends);
+}
+
+/* Several anchors together, where the device has something for just that. */
+static void
+take_gate(InferNode *pooling, const InferUses *uses, GHashTable *taken, GHashTable *ends,
+          InferDevice *device)
+{
+  InferNode *nodes[MAX_STEP_NODES];
+  guint n = infer_pass_find_gate(uses, pooling, nodes, G_N_ELEMENTS(nodes));
+  InferStep *step = n > 0 ? infer_step_new(nodes, n, 0) : NULL;
+
+  if (step && is_supported(device, step))
+    keep(step, taken, ends);
+  else if (step)
+    infer_step_free(step);
 }
 
 GPtrArray *
@@ -239,6 +260,8 @@ infer_pass_fusion(InferNetwork *network, InferDevice *device, gboolean fuse, GEr
   guint n = infer_network_get_n_nodes(network);
   GPtrArray *steps = g_ptr_array_new_with_free_func(infer_step_free);
 
+  for (guint i = 0; fuse && i < n; i++)
+    take_gate(infer_network_get_node(network, i), uses, taken, ends, device);
   /* Backwards, so that of two convolutions that are added the later one takes the sum in; what can
    * be a part of another's step once all others had their choice. */
   for (guint round = 0; round < 2; round++)

@@ -8,6 +8,7 @@ G_BEGIN_DECLS
 extern const InferImpl infer_cuda_connected;
 extern const InferImpl infer_cuda_convolution;
 extern const InferImpl infer_cuda_depthwise;
+extern const InferImpl infer_cuda_excitation;
 extern const InferImpl infer_cuda_normalize;
 extern const InferImpl infer_cuda_panel;
 extern const InferImpl infer_cuda_pointwise;
@@ -61,7 +62,7 @@ static const InferCudaOp infer_cuda_ops_ops[] = {
     {"MaxPool", INFER_CUDA_IMPLS(&infer_cuda_pooling)},
     {"ArgMax", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
     {"ArgMin", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
-    {"GlobalAveragePool", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"GlobalAveragePool", INFER_CUDA_IMPLS(&infer_cuda_excitation, &infer_cuda_reduction)},
     {"GlobalLpPool", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
     {"GlobalMaxPool", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
     {"ReduceL1", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
@@ -69,7 +70,7 @@ static const InferCudaOp infer_cuda_ops_ops[] = {
     {"ReduceLogSum", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
     {"ReduceLogSumExp", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
     {"ReduceMax", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
-    {"ReduceMean", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"ReduceMean", INFER_CUDA_IMPLS(&infer_cuda_excitation, &infer_cuda_reduction)},
     {"ReduceMin", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
     {"ReduceProd", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
     {"ReduceSum", INFER_CUDA_IMPLS(&infer_cuda_reduction)},

@@ -105,13 +105,15 @@ pooled_stem(Case *c)
 static void
 excitation(Case *c)
 {
-  gint64 ch = pick(c, 1, 70), few = pick(c, 1, 20);
+  static const char *const functions[] = {"Relu", "Swish", "HardSwish", "Sigmoid", "HardSigmoid"};
+  gint64 ch = coin(c) ? pick(c, 1, 9) * 8 : pick(c, 1, 70), few = pick(c, 1, 20);
   InferTensor *x = channels_last(c, ch, pick(c, 1, 40), pick(c, 1, 40));
-  InferTensor *y = NODE(c, "GlobalAveragePool", NULL, x);
-  y = NODE(c, "Conv", NULL, y, CONSTANT(c, few, ch, 1, 1), CONSTANT(c, few));
-  y = NODE(c, "Relu", NULL, y);
-  y = NODE(c, "Conv", NULL, y, CONSTANT(c, ch, few, 1, 1), CONSTANT(c, ch));
-  y = NODE(c, coin(c) ? "Sigmoid" : "HardSigmoid", NULL, y);
+  InferTensor *y = coin(c) ? NODE(c, "GlobalAveragePool", NULL, x)
+                           : NODE(c, "ReduceMean", NULL, x, INTEGERS(c, -1, 2));
+  y = NODE(c, "Conv", NULL, y, CONSTANT(c, few, ch, 1, 1), coin(c) ? CONSTANT(c, few) : NULL);
+  y = NODE(c, functions[pick(c, 0, 2)], NULL, y);
+  y = NODE(c, "Conv", NULL, y, CONSTANT(c, ch, few, 1, 1), coin(c) ? CONSTANT(c, ch) : NULL);
+  y = NODE(c, functions[pick(c, 3, 4)], NULL, y);
   output(c, coin(c) ? NODE(c, "Mul", NULL, x, y) : NODE(c, "Mul", NULL, y, x));
 }
 
@@ -264,8 +266,8 @@ const Row rows_shapes[] = {
     {"Conv", depthwise, FLOATS, 16, FALSE},
     {"Conv", stem, FLOATS, 12, FALSE},
     {"Conv", pooled_stem, FLOATS, 36, FALSE},
-    {"Conv", excitation, FLOATS, 8, FALSE},
     {"Conv", gated, FLOATS, 8, FALSE},
+    {"GlobalAveragePool", excitation, FLOATS, 6, FALSE},
     {"ConvTranspose", transposed, FLOATS, 8, FALSE},
     {"MaxPool", pooled, FLOATS, 8, FALSE},
     {"AveragePool", pooled, FLOATS, 4, FALSE},
