@@ -94,14 +94,6 @@ infer_cuda_launch(const InferCudaQueue *queue, CUfunction function, InferCudaSiz
 }
 
 gboolean
-infer_cuda_allow_shared(CUfunction function, guint bytes, GError **error)
-{
-  return infer_cuda_check(
-      cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)bytes),
-      "asking for shared memory", error);
-}
-
-gboolean
 infer_cuda_fail(const InferPrepare *prepare, GError **error, InferError code, const char *format,
                 ...)
 {

@@ -193,12 +193,6 @@ infer_cuda_launch(const InferCudaQueue *queue, CUfunction function, InferCudaSiz
   return TRUE;
 }
 
-gboolean
-infer_cuda_allow_shared(CUfunction function, guint bytes, GError **error)
-{
-  return TRUE;
-}
-
 /* --- compiling --- */
 
 static GHashTable *functions; /* source -> library */
