@@ -7,6 +7,8 @@
 /* Resize of spatial dimensions, nearest, linear and cubic, in any order. */
 
 #define MAX_TAPS 64
+/* Threads of a pixel that find its places together, where there are as many. */
+#define MIN_SHARING 4
 /* Planes that a thread goes through at most. */
 #define MAX_PLANES 16
 
@@ -211,6 +213,8 @@ define(GString *source, const InferPrepare *prepare, gint vector, GError **error
   infer_cuda_define(source, "OUT_C", prepare->outputs[0].dims.d[1]);
   infer_cuda_define(source, "VEC", vector);
   infer_cuda_define(source, "PLAIN", is_plain(prepare));
+  infer_cuda_define(source, "SHARED",
+                    !is_plain(prepare) && prepare->outputs[0].dims.d[1] / vector >= MIN_SHARING);
   if (is_plain(prepare))
     define_plain(source, prepare, vector);
   else if (!infer_cuda_define_tensor(source, prepare, "X", FALSE, 0, error) ||

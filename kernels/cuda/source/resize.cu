@@ -5,6 +5,10 @@
  * are found once for all of them. MODE: 0 nearest, 1 linear, 2 cubic; COORDINATES and NEAREST as
  * resize.c numbers them. n[0]: threads; n[2]: planes in all. */
 
+#if SHARED
+#define USES_BARRIERS
+#endif
+
 typedef Value<X_T>::type S;
 
 /* One axis: its sizes, and what a coordinate is multiplied with and divided by. */
@@ -164,25 +168,51 @@ INLINE void make(const Params &p)
   }
 }
 #else
-INLINE void make(const Params &p)
+constexpr int VECTORS = OUT_C / VEC;
+/* Pixels that a block's threads touch. */
+constexpr int PIXELS = (128 + VECTORS - 2) / VECTORS + 1;
+
+struct Place {
+  int z, y, x;
+  float wd[TAPS_D], wh[TAPS_H], ww[TAPS_W];
+};
+
+/* Where pixel @pixel of all images comes from. */
+INLINE void find(long long pixel, Place &place)
 {
-  constexpr int VECTORS = OUT_C / VEC;
   const Axis ad = {IN_D, OUT_D, FACTOR_D, DIVISOR_D, SCALE_D, SAME_D};
   const Axis ah = {IN_H, OUT_H, FACTOR_H, DIVISOR_H, SCALE_H, SAME_H};
   const Axis aw = {IN_W, OUT_W, FACTOR_W, DIVISOR_W, SCALE_W, SAME_W};
+  place.x = weigh(aw, (int)(pixel % OUT_W), place.ww);
+  place.y = weigh(ah, (int)(pixel / OUT_W % OUT_H), place.wh);
+  place.z = weigh(ad, (int)(pixel / OUT_W / OUT_H % OUT_D), place.wd);
+}
+
+INLINE void make(const Params &p)
+{
   const long long t = (long long)blockIdx.x * 128 + threadIdx.x;
-  if (t >= p.n[0])
-    return;
   const int c = (int)(t % VECTORS) * VEC;
   long long rest = t / VECTORS;
+  /* Threads that share a pixel share what it takes to find its places. */
+#if SHARED
+  __shared__ Place places[PIXELS];
+  const long long first = (long long)blockIdx.x * 128 / VECTORS;
+  if (threadIdx.x < PIXELS)
+    find(first + threadIdx.x, places[threadIdx.x]);
+  __syncthreads();
+  const Place &place = places[rest - first];
+#else
+  Place place;
+  find(rest, place);
+#endif
+  if (t >= p.n[0])
+    return;
   const int x = (int)(rest % OUT_W);
   rest /= OUT_W;
   const int y = (int)(rest % OUT_H);
   rest /= OUT_H;
   const int z = (int)(rest % OUT_D), n = (int)(rest / OUT_D);
   const X_T *image = (const X_T *)p.p[X_SLOT] + n * (idx)X_IMAGE + c;
-  float wd[TAPS_D], wh[TAPS_H], ww[TAPS_W];
-  const int fd = weigh(ad, z, wd), fh = weigh(ah, y, wh), fw = weigh(aw, x, ww);
   S s[VEC];
 #pragma unroll
   for (int v = 0; v < VEC; v++)
@@ -192,27 +222,27 @@ INLINE void make(const Params &p)
 #pragma unroll
     for (int kh = 0; kh < TAPS_H; kh++) {
       S row[VEC];
-      const idx line = ((idx)clamp(fd + kd, IN_D) * IN_H + clamp(fh + kh, IN_H)) * IN_W;
+      const idx line = ((idx)clamp(place.z + kd, IN_D) * IN_H + clamp(place.y + kh, IN_H)) * IN_W;
 #pragma unroll
       for (int v = 0; v < VEC; v++)
         row[v] = 0;
 #pragma unroll
       for (int kw = 0; kw < TAPS_W; kw++) {
         S a[VEC];
-        load<VEC, X_ALIGNED>(image + (line + clamp(fw + kw, IN_W)) * X_PITCH, a);
+        load<VEC, X_ALIGNED>(image + (line + clamp(place.x + kw, IN_W)) * X_PITCH, a);
 #pragma unroll
         for (int v = 0; v < VEC; v++)
           if (MODE == 0)
             row[v] = a[v];
-          else if (ww[kw] != 0)
-            row[v] += (S)ww[kw] * a[v];
+          else if (place.ww[kw] != 0)
+            row[v] += (S)place.ww[kw] * a[v];
       }
 #pragma unroll
       for (int v = 0; v < VEC; v++)
         if (MODE == 0)
           s[v] = row[v];
-        else if (wh[kh] * wd[kd] != 0)
-          s[v] += (S)(wh[kh] * wd[kd]) * row[v];
+        else if (place.wh[kh] * place.wd[kd] != 0)
+          s[v] += (S)(place.wh[kh] * place.wd[kd]) * row[v];
     }
   const idx pixel = ((idx)z * OUT_H + y) * OUT_W + x, o = n * (idx)Y_IMAGE + pixel * Y_PITCH + c;
   const idx at[SPATIAL + 2] = PLACE(n, c, z, y, x);
