@@ -18,8 +18,8 @@ typedef struct {
   gint across, down, rows;
   gint steps, chunks;
   gboolean pools;
-  gboolean even;   /* words of two neighbours start at even columns, as memory has them */
-  gboolean staged; /* the input of the next tile waits in shared memory too */
+  gboolean even; /* words of two neighbours start at even columns, as memory has them */
+  gint staged;   /* words of a pair of the next tile's input in shared memory; 0: in registers */
 } Plan;
 
 /**
@@ -156,7 +156,7 @@ shared_size(const InferCudaConv *conv, const Plan *plan)
   gint64 line = plan->pools ? plan->across * 16 * (conv->out / 2 + 4) : 0;
 
   gint64 lines = (conv->in * rows + warps - 1) / warps, parts = (words + 31) / 32;
-  gint64 pairs = plan->staged ? lines * parts * warps * 64 : 0;
+  gint64 pairs = lines * parts * warps * 32 * plan->staged;
 
   return (copies * (conv->in * rows * pitch + 6) + 8 + line + pairs) * 4 +
          (gint64)plan->steps * plan->chunks * 512 + conv->out * 4;
@@ -232,14 +232,14 @@ make_plan(const InferCudaConv *conv, const InferCudaWindow *pool, const InferBuf
   plan->across = pool ? find_pool_across(tiles, pool) : find_across(tiles);
   plan->down = pool ? 1 : MAX(1, 4 / plan->across);
   plan->rows = pool ? (gint)MIN(pool->kernel[1], pool->stride[1]) : 2;
-  plan->staged = x->type == INFER_TYPE_FLOAT && is_even(conv, x, plan);
+  plan->staged = is_even(conv, x, plan) ? (gint)infer_type_bits(x->type) / 16 : 0;
   memory = MIN(memory, plan->pools || plan->staged ? MAX_MORE_SHARED : MAX_SHARED);
   while (shared_size(conv, plan) > memory && (plan->across > 1 || plan->down > 1)) {
     plan->across = MAX(plan->across / 2, 1);
     plan->down = plan->across == 1 ? 1 : plan->down;
   }
   plan->even = is_even(conv, x, plan);
-  plan->staged = plan->staged && plan->even;
+  plan->staged = plan->even ? plan->staged : 0;
   return shared_size(conv, plan) <= memory;
 }
 
@@ -389,7 +389,7 @@ define(GString *source, const InferPrepare *prepare, const Stem *stem, GError **
   infer_cuda_define(source, "X_ROW", x->dims.d[3]);
   infer_cuda_define(source, "CAST", x->type != type);
   infer_cuda_define(source, "EVEN", plan->even);
-  infer_cuda_define(source, "STAGED", plan->staged);
+  infer_cuda_define(source, "STAGED", plan->staged > 0);
   infer_cuda_define(source, "HALF", type == INFER_TYPE_FLOAT16);
   infer_cuda_define(source, "WIDE_W", plan->wide);
   infer_cuda_define(source, "FRONT", plan->front);

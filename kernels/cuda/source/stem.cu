@@ -147,7 +147,7 @@ INLINE unsigned word_of(const Pair &pair)
 }
 
 #if STAGED
-/* Pairs of floats are too many registers: they wait in shared memory. */
+/* Pairs are too many for registers: they wait in shared memory. */
 typedef Pair *Pairs;
 
 #ifdef EMULATED
@@ -162,9 +162,10 @@ INLINE void wait_for_pairs()
 #else
 INLINE void bring(Pair *to, const X_T *from, bool there)
 {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(
+  constexpr int BYTES = sizeof(Pair);
+  asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(
                    (unsigned)__cvta_generic_to_shared(to)),
-               "l"(from), "r"(there ? 8 : 0)
+               "l"(from), "n"(BYTES), "r"(there ? BYTES : 0)
                : "memory");
 }
 
