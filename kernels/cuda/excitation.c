@@ -276,6 +276,10 @@ prepare_excitation(InferPrepare *prepare, GError **error)
   if (!find_parts(prepare->step, &parts))
     return infer_cuda_fail(prepare, error, INFER_ERROR_UNSUPPORTED,
                            "its nodes are not squeeze and excitation");
+  if (count_pixels(prepare) == 0) {
+    prepare->state = g_steal_pointer(&self);
+    return TRUE;
+  }
   source = write_source(prepare, &parts, cluster, error);
   if (!source ||
       !infer_cuda_kernel_add(self, prepare, source, "excitation",

@@ -24,7 +24,7 @@ static void
 depthwise(Case *c)
 {
   gint64 unit = (gint64)1 << pick(c, 0, 3), ch = unit * pick(c, 1, 9), k = pick(c, 1, 3) * 2 - 1;
-  gint64 stride = pick(c, 1, 2), dilation = pick(c, 0, 3) == 0 ? 2 : 1;
+  gint64 stride = pick(c, 1, 2), dilation = pick(c, 0, 3) == 0 ? pick(c, 2, 5) : 1;
   gint64 strides[] = {stride, stride}, dilations[] = {dilation, dilation};
   gint64 pad = (k - 1) * dilation / 2, pads[] = {pad, pad, pad, pad};
   InferTensor *x = INPUT(c, 1, ch, k * 2 + pick(c, 0, 20), k * 2 + pick(c, 0, 20));

@@ -31,7 +31,7 @@ struct bf16_t {
 /* Waits for all blocks of a cluster; what they wrote before is seen after. */
 INLINE void cluster_wait()
 {
-  asm volatile("barrier.cluster.arrive.aligned;\n\tbarrier.cluster.wait.aligned;" ::: "memory");
+  asm volatile("barrier.cluster.arrive;\n\tbarrier.cluster.wait;" ::: "memory");
 }
 
 /* Where another block of the cluster has what this one has at p, in shared memory. */
