@@ -412,6 +412,28 @@ note_host_layers(const InferEngine *engine, GPtrArray *notes)
   }
 }
 
+/* No device computes in INT8 so far: what lies between quantize and dequantize nodes is evaluated
+ * as the model says, in float. */
+static void
+note_int8(const InferBuilder *self, InferNetwork *network, const InferDevice *device,
+          GPtrArray *notes)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < infer_network_get_n_nodes(network); i++)
+    n += g_str_has_suffix(infer_network_get_node(network, i)->op->name, "uantizeLinear");
+  if (!(self->precisions & INFER_PRECISION_INT8))
+    return;
+  if (n == 0)
+    g_ptr_array_add(notes, g_strdup("int8 was asked for; the network has no quantize and "
+                                    "dequantize nodes, which say where, and no layer is in int8"));
+  else
+    g_ptr_array_add(notes, g_strdup_printf("int8 was asked for; device %s has it for none of the "
+                                           "layers, and those between quantize and dequantize "
+                                           "nodes compute in float",
+                                           device->name));
+}
+
 static InferType
 wanted_type(const InferBuilder *self)
 {
@@ -502,6 +524,7 @@ make_engine(InferBuilder *self, InferNetwork *source_network, const char *source
   network = begun ? optimize(self, begun, device, notes, cancellable, error) : NULL;
   if (!network)
     return NULL;
+  note_int8(self, begun, device, notes);
   outputs = output_names(source_network, network);
   debug = debug_names(source_network);
   engine = lower(self, network, outputs, debug, device, source, error);

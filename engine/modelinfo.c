@@ -317,6 +317,34 @@ write_tensors(GKeyFile *keys, InferModelValues *values)
   }
 }
 
+static int
+by_name(gconstpointer a, gconstpointer b)
+{
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* A text that was read gives the same text again, whatever the order in which its keys were set. */
+static char *
+to_sorted_text(GKeyFile *keys)
+{
+  g_autoptr(GKeyFile) sorted = g_key_file_new();
+  g_auto(GStrv) groups = g_key_file_get_groups(keys, NULL);
+
+  for (guint i = 0; groups[i] != NULL; i++) {
+    gsize n = 0;
+    g_auto(GStrv) names = g_key_file_get_keys(keys, groups[i], &n, NULL);
+
+    if (n > 0)
+      qsort(names, n, sizeof *names, by_name);
+    for (gsize k = 0; k < n; k++) {
+      g_autofree char *value = g_key_file_get_value(keys, groups[i], names[k], NULL);
+      if (value != NULL)
+        g_key_file_set_value(sorted, groups[i], names[k], value);
+    }
+  }
+  return g_key_file_to_data(sorted, NULL, NULL);
+}
+
 char *
 infer_model_info_to_data(InferModelInfo *info)
 {
@@ -332,7 +360,7 @@ infer_model_info_to_data(InferModelInfo *info)
   }
   write_main(keys, &info->values);
   write_tensors(keys, &info->values);
-  return g_key_file_to_data(keys, NULL, NULL);
+  return to_sorted_text(keys);
 }
 
 const char *

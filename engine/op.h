@@ -157,6 +157,11 @@ gboolean infer_op_require_type(const InferShapeArgs *args, guint index, GError *
 gboolean infer_op_require_rank(const InferShapeArgs *args, guint index, gint min, gint max,
                                GError **error);
 
+/** infer_op_go_on: whether an evaluation that takes long may go on. It asks the thread's current
+ *  GCancellable, and is called now and then, every few milliseconds of work.
+ *  Returns: FALSE with %G_IO_ERROR_CANCELLED */
+gboolean infer_op_go_on(GError **error);
+
 /** infer_op_axis: normalises a maybe negative axis; FALSE with an error when out of range. */
 gboolean infer_op_axis(const InferNode *node, gint64 axis, gint rank, gint *result, GError **error);
 

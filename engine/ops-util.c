@@ -3,6 +3,8 @@
 
 #include "half.h"
 
+#include <gio/gio.h>
+
 #include <stdarg.h>
 
 gboolean
@@ -17,6 +19,12 @@ infer_op_error(const InferNode *node, GError **error, InferError code, const cha
   g_set_error(error, INFER_ERROR, (gint)code, "node '%s' (%s): %s", node->name, node->op->name,
               message);
   return FALSE;
+}
+
+gboolean
+infer_op_go_on(GError **error)
+{
+  return !g_cancellable_set_error_if_cancelled(g_cancellable_get_current(), error);
 }
 
 InferType

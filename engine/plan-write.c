@@ -5,32 +5,52 @@
 #include <string.h>
 #include <xxhash.h>
 
+/* Bytes that lie in the data; those of the engine are not copied before the file is put together.
+ */
+typedef struct {
+  gconstpointer bytes;
+  gsize size;
+  guint64 offset;
+  GBytes *owner; /* nullable: keeps them */
+} Blob;
+
 typedef struct {
   GVariantBuilder blobs;
-  GByteArray *data;
+  GArray *data; /* Blob */
+  guint64 data_size;
   GHashTable *seen; /* content hash -> index + 1, so that equal weights are stored once */
   gint n;
   gboolean strip;
 } Writer;
 
+static guint64
+align(guint64 offset)
+{
+  return (offset + INFER_PLAN_ALIGNMENT - 1) / INFER_PLAN_ALIGNMENT * INFER_PLAN_ALIGNMENT;
+}
+
+static void
+blob_clear(gpointer data)
+{
+  g_clear_pointer(&((Blob *)data)->owner, g_bytes_unref);
+}
+
 static gint
-add_blob(Writer *self, gconstpointer bytes, gsize size)
+add_blob(Writer *self, gconstpointer bytes, gsize size, GBytes *owner)
 {
   XXH128_hash_t hash = XXH3_128bits(bytes, size);
   g_autofree char *key =
       g_strdup_printf("%" G_GINT64_MODIFIER "x%" G_GINT64_MODIFIER "x-%" G_GSIZE_FORMAT,
                       (guint64)hash.high64, (guint64)hash.low64, size);
   gint index = GPOINTER_TO_INT(g_hash_table_lookup(self->seen, key));
-  static const guint8 zeros[INFER_PLAN_ALIGNMENT];
+  Blob blob = {bytes, size, self->data_size, NULL};
 
   if (index)
     return index - 1;
-  g_variant_builder_add(&self->blobs, "(tt)", (guint64)self->data->len, (guint64)size);
-  if (size)
-    g_byte_array_append(self->data, bytes, (guint)size);
-  if (self->data->len % INFER_PLAN_ALIGNMENT)
-    g_byte_array_append(self->data, zeros,
-                        INFER_PLAN_ALIGNMENT - self->data->len % INFER_PLAN_ALIGNMENT);
+  blob.owner = owner ? g_bytes_ref(owner) : NULL;
+  g_variant_builder_add(&self->blobs, "(tt)", blob.offset, (guint64)size);
+  g_array_append_val(self->data, blob);
+  self->data_size = align(self->data_size + size);
   g_hash_table_insert(self->seen, g_steal_pointer(&key), GINT_TO_POINTER(++self->n));
   return self->n - 1;
 }
@@ -58,10 +78,10 @@ add_array(Writer *self, const InferArray *array)
   if (!array)
     return -1;
   if (array->type != INFER_TYPE_STRING)
-    return add_blob(self, array->data, array->size);
+    return add_blob(self, array->data, array->size, NULL);
   strings = infer_strings_pack(array);
   data = g_bytes_get_data(strings, &size);
-  return add_blob(self, data, size);
+  return add_blob(self, data, size, strings);
 }
 
 static GVariant *
@@ -180,7 +200,7 @@ write_packs(Writer *self, InferPacks *packs)
 
     g_variant_builder_add(&builder, "(u@ayi)", pack->tensor,
                           g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, key, key_size, 1),
-                          add_blob(self, data, size));
+                          add_blob(self, data, size, pack->data));
   }
   return g_variant_builder_end(&builder);
 }
@@ -361,56 +381,69 @@ write_table(InferEngine *engine, Writer *writer)
   return g_variant_ref_sink(g_variant_builder_end(&builder));
 }
 
-static gboolean
-check_size(InferEngine *engine, GError **error)
+/* The whole file, zeros where nothing is. */
+static guint8 *
+put_together(const Writer *self, const InferPlanHeader *header, GVariant *table, gsize *size,
+             GError **error)
 {
-  gsize size = infer_engine_get_weights_size(engine);
-  InferNetwork *network = engine->model ? engine->model->network : NULL;
+  const guint64 offset = GUINT64_FROM_LE(header->data_offset), all = offset + self->data_size;
+  guint8 *file = g_try_malloc(all);
+  guint64 at = sizeof *header + g_variant_get_size(table);
 
-  for (guint i = 0; network && i < infer_network_get_n_tensors(network); i++) {
-    const InferTensor *tensor = infer_network_get_tensor(network, i);
-    size += tensor->value ? tensor->value->size : 0;
+  if (!file) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_MEMORY,
+                "%" G_GUINT64_FORMAT " bytes for the plan cannot be had", all);
+    return NULL;
   }
-  if (size <= G_MAXUINT / 2)
-    return TRUE;
-  g_set_error(error, INFER_ERROR, INFER_ERROR_UNSUPPORTED, "the plan would be larger than 2 GiB");
-  return FALSE;
+  memcpy(file + sizeof *header, g_variant_get_data(table), g_variant_get_size(table));
+  for (guint i = 0; i < self->data->len; i++) {
+    const Blob *blob = &g_array_index(self->data, Blob, i);
+
+    memset(file + at, 0, offset + blob->offset - at);
+    at = offset + blob->offset;
+    if (blob->size)
+      memcpy(file + at, blob->bytes, blob->size);
+    at += blob->size;
+  }
+  memset(file + at, 0, all - at);
+  *size = all;
+  return file;
+}
+
+static void
+fill_header(InferPlanHeader *header, const Writer *writer, gsize table_size)
+{
+  *header = (InferPlanHeader){.magic = INFER_PLAN_MAGIC};
+  header->format = GUINT32_TO_LE(INFER_PLAN_FORMAT);
+  header->header_size = GUINT32_TO_LE(sizeof *header);
+  header->table_size = GUINT64_TO_LE(table_size);
+  header->data_offset = GUINT64_TO_LE(align(sizeof *header + table_size));
+  header->data_size = GUINT64_TO_LE(writer->data_size);
 }
 
 GBytes *
 infer_plan_write(InferEngine *engine, GError **error)
 {
-  Writer writer = {0};
+  Writer writer = {.strip = engine->strip || engine->hollow};
   g_autoptr(GVariant) table = NULL;
-  GByteArray *file;
-  InferPlanHeader header = {.magic = INFER_PLAN_MAGIC};
-  static const guint8 zeros[INFER_PLAN_ALIGNMENT];
-  gsize table_size;
+  InferPlanHeader header;
+  guint8 *file;
+  gsize size = 0;
 
-  if (!check_size(engine, error))
-    return NULL;
-  file = g_byte_array_new();
-  writer.strip = engine->strip || engine->hollow;
   g_variant_builder_init(&writer.blobs, G_VARIANT_TYPE(INFER_PLAN_BLOBS));
-  writer.data = g_byte_array_new();
+  writer.data = g_array_new(FALSE, FALSE, sizeof(Blob));
+  g_array_set_clear_func(writer.data, blob_clear);
   writer.seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   table = write_table(engine, &writer);
-  table_size = g_variant_get_size(table);
-  header.format = GUINT32_TO_LE(INFER_PLAN_FORMAT);
-  header.header_size = GUINT32_TO_LE(sizeof header);
-  header.table_size = GUINT64_TO_LE(table_size);
-  header.data_offset = GUINT64_TO_LE((sizeof header + table_size + INFER_PLAN_ALIGNMENT - 1) /
-                                     INFER_PLAN_ALIGNMENT * INFER_PLAN_ALIGNMENT);
-  header.data_size = GUINT64_TO_LE(writer.data->len);
-  header.table_hash = GUINT64_TO_LE(XXH3_64bits(g_variant_get_data(table), table_size));
-  header.data_hash = GUINT64_TO_LE(XXH3_64bits(writer.data->data, writer.data->len));
-  g_byte_array_append(file, (const guint8 *)&header, sizeof header);
-  g_byte_array_append(file, g_variant_get_data(table), (guint)table_size);
-  g_byte_array_append(file, zeros,
-                      (guint)(GUINT64_FROM_LE(header.data_offset) - sizeof header - table_size));
-  if (writer.data->len)
-    g_byte_array_append(file, writer.data->data, writer.data->len);
-  g_byte_array_unref(writer.data);
+  fill_header(&header, &writer, g_variant_get_size(table));
+  file = put_together(&writer, &header, table, &size, error);
+  g_array_unref(writer.data);
   g_hash_table_unref(writer.seen);
-  return g_byte_array_free_to_bytes(file);
+  if (!file)
+    return NULL;
+  header.table_hash = GUINT64_TO_LE(XXH3_64bits(file + sizeof header, g_variant_get_size(table)));
+  header.data_hash =
+      GUINT64_TO_LE(XXH3_64bits(file + GUINT64_FROM_LE(header.data_offset), writer.data_size));
+  memcpy(file, &header, sizeof header);
+  return g_bytes_new_take(file, size);
 }

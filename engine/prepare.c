@@ -574,14 +574,18 @@ infer_prepared_run_step(const InferPrepared *self, guint index, guint8 *base, In
 
 gboolean
 infer_prepared_run_made_up(const InferPrepared *self, guint8 *base, InferStream *stream,
-                           GError **error)
+                           GCancellable *cancellable, GError **error)
 {
   gboolean ok = TRUE;
 
+  if (cancellable)
+    g_cancellable_push_current(cancellable);
   infer_graph_set_trial(TRUE);
   for (guint i = 0; ok && i < self->n_steps; i++)
-    ok = infer_prepared_run_step(self, i, base, stream, error);
+    ok = infer_op_go_on(error) && infer_prepared_run_step(self, i, base, stream, error);
   infer_graph_set_trial(FALSE);
+  if (cancellable)
+    g_cancellable_pop_current(cancellable);
   return ok;
 }
 

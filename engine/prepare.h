@@ -167,9 +167,10 @@ void infer_prepared_operands(const InferPrepared *prepared, guint index, InferBu
 gboolean infer_prepared_can_capture(const InferPrepared *prepared);
 
 /** Runs every step on contents that were made up: loops over them end early, and what control flow
- *  finds wrong with them is no failure. */
+ *  finds wrong with them is no failure. It runs in the stream's thread, so that it is told of the
+ *  (nullable) @cancellable. */
 gboolean infer_prepared_run_made_up(const InferPrepared *prepared, guint8 *base,
-                                    InferStream *stream, GError **error);
+                                    InferStream *stream, GCancellable *cancellable, GError **error);
 
 /** Multiplications and additions of a step's convolutions and matrix products. */
 gint64 infer_prepared_step_operations(const InferPrepared *prepared, guint index);

@@ -456,7 +456,7 @@ run_all(gpointer data, InferStream *stream, GError **error)
 {
   Tuner *self = data;
 
-  return infer_prepared_run_made_up(self->prepared, self->memory, stream, error);
+  return infer_prepared_run_made_up(self->prepared, self->memory, stream, self->cancellable, error);
 }
 
 static gboolean

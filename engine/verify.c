@@ -208,6 +208,7 @@ fill_inputs(InferEngine *engine, const InferPrepared *prepared, guint8 *base)
  * shows. */
 typedef struct {
   InferEngine *engine;
+  GCancellable *cancellable;
   InferPrepared *prepared;
   InferStream *stream;
   guint8 *base;   /* as the host sees it */
@@ -239,7 +240,8 @@ run_all(gpointer data, InferStream *stream, GError **error)
   Trial *self = data;
 
   return to_device(self, stream, error) &&
-         infer_prepared_run_made_up(self->prepared, self->memory, stream, error) &&
+         infer_prepared_run_made_up(self->prepared, self->memory, stream, self->cancellable,
+                                    error) &&
          from_device(self, stream, error);
 }
 
@@ -259,12 +261,12 @@ alloc_memory(Trial *self, gboolean keep_all, GError **error)
 }
 
 static gboolean
-trial_run(Trial *self, InferEngine *engine, guint batch, gboolean keep_all, GError **error)
+trial_run(Trial *self, guint batch, gboolean keep_all, GError **error)
 {
+  InferEngine *engine = self->engine;
   const InferBackend *backend = engine->device->backend;
   InferSymbolValues values = infer_engine_values(engine, batch, INFER_RANGE_MIN);
 
-  self->engine = engine;
   self->prepared = infer_prepared_new(engine->program, engine->device, engine->packs, &values,
                                       batch, keep_all, error);
   self->stream = self->prepared ? backend->stream_new(engine->device, error) : NULL;
@@ -352,24 +354,21 @@ compare_outputs(const Trial *kept, const Trial *planned, GError **error)
 }
 
 static gboolean
-verify_steps(const Trial *kept, GCancellable *cancellable, GError **error)
+verify_steps(const Trial *kept, GError **error)
 {
   for (guint i = 0; i < kept->prepared->n_steps; i++)
-    if (g_cancellable_set_error_if_cancelled(cancellable, error) ||
-        !verify_step(kept->prepared, i, kept->base, error))
+    if (!infer_op_go_on(error) || !verify_step(kept->prepared, i, kept->base, error))
       return FALSE;
   return TRUE;
 }
 
 /* Every step against the reference, then the memory plan against memory of one's own. */
 static gboolean
-verify_fully(Trial *kept, InferEngine *engine, guint batch, GCancellable *cancellable,
-             GError **error)
+verify_fully(Trial *kept, guint batch, GError **error)
 {
-  Trial planned = {.engine = engine};
-  gboolean ok =
-      trial_run(kept, engine, batch, TRUE, error) && verify_steps(kept, cancellable, error) &&
-      trial_run(&planned, engine, batch, FALSE, error) && compare_outputs(kept, &planned, error);
+  Trial planned = {.engine = kept->engine, .cancellable = kept->cancellable};
+  gboolean ok = trial_run(kept, batch, TRUE, error) && verify_steps(kept, error) &&
+                trial_run(&planned, batch, FALSE, error) && compare_outputs(kept, &planned, error);
 
   trial_clear(&planned);
   return ok;
@@ -401,13 +400,13 @@ rows_agree(const Trial *alone, const Trial *batch)
 /* A batch is checked by its rows, which costs a run. Only where they differ, since the network or
  * an implementation mixes rows, is it compared with the reference as well. */
 static gboolean
-verify_batch(const Trial *alone, guint n, GCancellable *cancellable, GError **error)
+verify_batch(const Trial *alone, guint n, GError **error)
 {
-  Trial batch = {.engine = alone->engine}, kept = {.engine = alone->engine};
-  gboolean ok = trial_run(&batch, alone->engine, n, FALSE, error);
+  Trial batch = {.engine = alone->engine, .cancellable = alone->cancellable}, kept = batch;
+  gboolean ok = trial_run(&batch, n, FALSE, error);
 
   if (ok && !rows_agree(alone, &batch))
-    ok = verify_fully(&kept, alone->engine, n, cancellable, error);
+    ok = verify_fully(&kept, n, error);
   trial_clear(&batch);
   trial_clear(&kept);
   return ok;
@@ -416,12 +415,18 @@ verify_batch(const Trial *alone, guint n, GCancellable *cancellable, GError **er
 gboolean
 infer_verify(InferEngine *engine, GCancellable *cancellable, GError **error)
 {
-  Trial kept = {.engine = engine};
-  gboolean ok = verify_fully(&kept, engine, 1, cancellable, error);
+  Trial kept = {.engine = engine, .cancellable = cancellable};
+  gboolean ok;
 
+  /* Evaluations look at it, since that of one layer may take seconds. */
+  if (cancellable)
+    g_cancellable_push_current(cancellable);
+  ok = verify_fully(&kept, 1, error);
   if (ok && engine->max_batch > 1)
-    ok = verify_batch(&kept, MIN(engine->max_batch, 3), cancellable, error) &&
-         verify_batch(&kept, engine->max_batch, cancellable, error);
+    ok = verify_batch(&kept, MIN(engine->max_batch, 3), error) &&
+         verify_batch(&kept, engine->max_batch, error);
+  if (cancellable)
+    g_cancellable_pop_current(cancellable);
   trial_clear(&kept);
   return ok;
 }

@@ -95,7 +95,8 @@ typedef enum {
  * @builder: a builder
  * @precisions: what is allowed beside FP32; the default is %INFER_PRECISION_TF32
  *
- * Layers that the device cannot run so stay in FP32, and infer_engine_get_notes() says which. With
+ * Layers that the device cannot run so stay in FP32, and infer_engine_get_notes() says which, or
+ * that none can. With
  * both FP16 and BF16 allowed FP16 is taken. Inputs and outputs keep their types.
  */
 INFER_API void infer_builder_set_precisions(InferBuilder *builder, InferPrecisions precisions);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <infer/layerdata.h>
+#include <infer/layermove.h>
 #include <infer/layertypes.h>
 #include <infer/network.h>
 

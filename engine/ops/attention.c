@@ -389,8 +389,11 @@ attention_eval(const InferEvalArgs *args, GError **error)
                             " keys of %" G_GINT64_FORMAT,
                             b, length, s->total);
     for (gint64 h = 0; h < s->q_heads; h++)
-      for (gint64 i = 0; i < s->q_len; i++)
+      for (gint64 i = 0; i < s->q_len; i++) {
+        if (!infer_op_go_on(error))
+          return FALSE;
         attend(&run, b, h, i);
+      }
   }
   if (args->n_out > 1)
     store_present(&run, IN_K, args->out[1]);

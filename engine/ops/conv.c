@@ -47,19 +47,22 @@ tap_range(const InferSlide *s, gint i, gint64 tap, gint64 *first, gint64 *last)
         for (tap[2] = 0; tap[2] < s->kernel[2]; tap[2]++)                                          \
           add_tap_##T(s, tap, *w++, x, y);                                                         \
   }                                                                                                \
-  static void conv_##T(const InferSlide *s, const Channels *c, const T *x, const T *w,             \
-                       const T *bias, T *y)                                                        \
+  static gboolean conv_##T(const InferSlide *s, const Channels *c, const T *x, const T *w,         \
+                           const T *bias, T *y, GError **error)                                    \
   {                                                                                                \
     gint64 per_group = c->out / c->groups;                                                         \
     for (gint64 n = 0; n < c->batch; n++)                                                          \
       for (gint64 m = 0; m < c->out; m++) {                                                        \
         T *plane = y + (n * c->out + m) * c->out_plane;                                            \
         const T *from = x + (n * c->groups + m / per_group) * c->in * c->in_plane;                 \
+        if (!infer_op_go_on(error))                                                                \
+          return FALSE;                                                                            \
         for (gint64 i = 0; i < c->out_plane; i++)                                                  \
           plane[i] = bias ? bias[m] : 0;                                                           \
         for (gint64 k = 0; k < c->in; k++)                                                         \
           add_plane_##T(s, w + (m * c->in + k) * c->taps, from + k * c->in_plane, plane);          \
       }                                                                                            \
+    return TRUE;                                                                                   \
   }
 
 /* in: channels of a group */
@@ -200,10 +203,9 @@ conv_eval(const InferEvalArgs *args, GError **error)
     channels.out_plane *= slide.out[i];
   }
   if (x->type == INFER_TYPE_FLOAT)
-    conv_float(&slide, &channels, x->data, w->data, bias ? bias->data : NULL, y->data);
-  else
-    conv_double(&slide, &channels, x->data, w->data, bias ? bias->data : NULL, y->data);
-  return TRUE;
+    return conv_float(&slide, &channels, x->data, w->data, bias ? bias->data : NULL, y->data,
+                      error);
+  return conv_double(&slide, &channels, x->data, w->data, bias ? bias->data : NULL, y->data, error);
 }
 
 static const InferAttrSpec conv_attrs[] = {{"auto_pad", 's', FALSE}, {"dilations", 'I', FALSE},

@@ -42,19 +42,22 @@ typedef struct {
         for (tap[2] = 0; tap[2] < s->kernel[2]; tap[2]++)                                          \
           scatter_tap_##T(s, tap, *w++, x, y);                                                     \
   }                                                                                                \
-  static void scatter_##T(const InferSlide *s, const Channels *c, const T *x, const T *w,          \
-                          const T *bias, T *y)                                                     \
+  static gboolean scatter_##T(const InferSlide *s, const Channels *c, const T *x, const T *w,      \
+                              const T *bias, T *y, GError **error)                                 \
   {                                                                                                \
     for (gint64 n = 0; n < c->batch; n++)                                                          \
       for (gint64 m = 0; m < c->out * c->groups; m++) {                                            \
         T *plane = y + (n * c->groups * c->out + m) * c->out_plane;                                \
         gint64 first = m / c->out * c->in;                                                         \
+        if (!infer_op_go_on(error))                                                                \
+          return FALSE;                                                                            \
         for (gint64 i = 0; i < c->out_plane; i++)                                                  \
           plane[i] = bias ? bias[m] : 0;                                                           \
         for (gint64 k = first; k < first + c->in; k++)                                             \
           scatter_plane_##T(s, w + (k * c->out + m % c->out) * c->taps,                            \
                             x + (n * c->groups * c->in + k) * c->in_plane, plane);                 \
       }                                                                                            \
+    return TRUE;                                                                                   \
   }
 
 DEFINE_SCATTER(float)
@@ -206,10 +209,10 @@ convtranspose_eval(const InferEvalArgs *args, GError **error)
     channels.out_plane *= slide.in[i];
   }
   if (x->type == INFER_TYPE_FLOAT)
-    scatter_float(&slide, &channels, x->data, w->data, bias ? bias->data : NULL, y->data);
-  else
-    scatter_double(&slide, &channels, x->data, w->data, bias ? bias->data : NULL, y->data);
-  return TRUE;
+    return scatter_float(&slide, &channels, x->data, w->data, bias ? bias->data : NULL, y->data,
+                         error);
+  return scatter_double(&slide, &channels, x->data, w->data, bias ? bias->data : NULL, y->data,
+                        error);
 }
 
 static const InferAttrSpec attrs[] = {

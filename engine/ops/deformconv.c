@@ -148,9 +148,12 @@ deformconv_eval(const InferEvalArgs *args, GError **error)
   sums = columns + groups * length * positions;
   for (gint64 n = 0; n < x->dims.d[0]; n++) {
     fill_columns(args, &slide, n, columns);
-    for (gint64 c = 0; c < m; c++)
+    for (gint64 c = 0; c < m; c++) {
+      if (!infer_op_go_on(error))
+        return FALSE;
       multiply(w, c, length, columns + c / (m / groups) * length * positions, positions,
                bias ? infer_real(bias, c) : 0, sums, y, (n * m + c) * positions);
+    }
   }
   return TRUE;
 }

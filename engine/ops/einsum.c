@@ -86,6 +86,10 @@ count_kept(const Product *p)
   return count;
 }
 
+/* Dimensions of the result in whose loops it is asked whether to go on; the inner ones are short.
+ */
+#define CHECKED 2
+
 #define DEFINE_MULTIPLY(FIELD, T)                                                                  \
   static T sum_##FIELD(const Product *p, gint level, const Number *a, const Number *b)             \
   {                                                                                                \
@@ -104,8 +108,11 @@ count_kept(const Product *p)
                               Number *out)                                                         \
   {                                                                                                \
     if (level < p->n_kept) {                                                                       \
-      for (gint64 i = 0; i < p->sizes[level]; i++)                                                 \
-        out = fill_##FIELD(p, level + 1, a + i * p->left[level], b + i * p->right[level], out);    \
+      for (gint64 i = 0; out && i < p->sizes[level]; i++)                                          \
+        out =                                                                                      \
+            level >= CHECKED || infer_op_go_on(NULL)                                               \
+                ? fill_##FIELD(p, level + 1, a + i * p->left[level], b + i * p->right[level], out) \
+                : NULL;                                                                            \
       return out;                                                                                  \
     }                                                                                              \
     out->FIELD = sum_##FIELD(p, level, a, b);                                                      \
@@ -272,6 +279,8 @@ einsum_eval(const InferEvalArgs *args, GError **error)
   else
     run.sofar->real = 1;
   walk(args->node, &e, dims, args->n_in, multiply, &run);
+  if (!infer_op_go_on(error))
+    return FALSE;
   for (gint64 i = 0; i < count; i++)
     store(args->out[0], i, run.sofar[i]);
   return TRUE;

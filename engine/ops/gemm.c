@@ -25,12 +25,16 @@
       out[j] = sum;                                                                                \
     }                                                                                              \
   }                                                                                                \
-  static void NAME(gboolean trans_a, gboolean trans_b, gint64 m, gint64 n, gint64 k,               \
-                   gconstpointer a, gconstpointer b, gpointer out)                                 \
+  static gboolean NAME(gboolean trans_a, gboolean trans_b, gint64 m, gint64 n, gint64 k,           \
+                       gconstpointer a, gconstpointer b, gpointer out, GError **error)             \
   {                                                                                                \
-    for (gint64 i = 0; i < m; i++)                                                                 \
+    for (gint64 i = 0; i < m; i++) {                                                               \
+      if (!infer_op_go_on(error))                                                                  \
+        return FALSE;                                                                              \
       NAME##_row(trans_b, n, k, (const T *)a + (trans_a ? i : i * k), trans_a ? m : 1, b,          \
                  (T *)out + i * n);                                                                \
+    }                                                                                              \
+    return TRUE;                                                                                   \
   }
 
 DEFINE_GEMM(gemm_float, float)
@@ -38,8 +42,8 @@ DEFINE_GEMM(gemm_double, double)
 DEFINE_GEMM(gemm_32, guint32)
 DEFINE_GEMM(gemm_64, guint64)
 
-typedef void (*GemmFunc)(gboolean trans_a, gboolean trans_b, gint64 m, gint64 n, gint64 k,
-                         gconstpointer a, gconstpointer b, gpointer out);
+typedef gboolean (*GemmFunc)(gboolean trans_a, gboolean trans_b, gint64 m, gint64 n, gint64 k,
+                             gconstpointer a, gconstpointer b, gpointer out, GError **error);
 
 static const GemmFunc functions[INFER_N_TYPES] = {
     [INFER_TYPE_FLOAT] = gemm_float, [INFER_TYPE_DOUBLE] = gemm_double,
@@ -53,12 +57,11 @@ infer_gemm_supports(InferType type)
   return (guint)type < INFER_N_TYPES && functions[type];
 }
 
-void
+gboolean
 infer_gemm(InferType type, gboolean trans_a, gboolean trans_b, gint64 m, gint64 n, gint64 k,
-           gconstpointer a, gconstpointer b, gpointer out)
+           gconstpointer a, gconstpointer b, gpointer out, GError **error)
 {
-  if (m > 0 && n > 0)
-    functions[type](trans_a, trans_b, m, n, k, a, b, out);
+  return m <= 0 || n <= 0 || functions[type](trans_a, trans_b, m, n, k, a, b, out, error);
 }
 
 /* Rows and columns of input @index, after transposing; unknown where the rank is. */
@@ -203,8 +206,9 @@ gemm_eval(const InferEvalArgs *args, GError **error)
   gint64 strides[INFER_MAX_DIMS] = {0, 0};
   Addend addend = {0};
 
-  infer_gemm(y->type, trans_a, trans_b, m, n, a->dims.d[trans_a ? 0 : 1], a->data, b->data,
-             y->data);
+  if (!infer_gemm(y->type, trans_a, trans_b, m, n, a->dims.d[trans_a ? 0 : 1], a->data, b->data,
+                  y->data, error))
+    return FALSE;
   if (c) {
     infer_op_broadcast_strides(&c->dims, &y->dims, strides);
     addend = (Addend){c->data, strides[0], strides[1]};

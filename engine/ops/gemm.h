@@ -20,9 +20,9 @@ gboolean infer_gemm_supports(InferType type);
  * @b: second matrix
  * @out: m x n, overwritten; not @a or @b
  *
- * The product of two matrices. Allocates nothing.
+ * The product of two matrices. Allocates nothing; see infer_op_go_on() for when it fails.
  */
-void infer_gemm(InferType type, gboolean trans_a, gboolean trans_b, gint64 m, gint64 n, gint64 k,
-                gconstpointer a, gconstpointer b, gpointer out);
+gboolean infer_gemm(InferType type, gboolean trans_a, gboolean trans_b, gint64 m, gint64 n,
+                    gint64 k, gconstpointer a, gconstpointer b, gpointer out, GError **error);
 
 G_END_DECLS

@@ -196,6 +196,8 @@ gridsample_eval(const InferEvalArgs *args, GError **error)
   for (gint64 np = 0; np < x->dims.d[0] * positions; np++) {
     gint64 n = np / positions, p = np % positions;
 
+    if (p == 0 && !infer_op_go_on(error))
+      return FALSE;
     /* The grid gives the innermost coordinate first. */
     for (gint i = 0; i < s.n; i++)
       find_taps(&s, i, coordinate(&s, i, infer_real(grid, np * s.n + s.n - 1 - i)), &taps[i]);

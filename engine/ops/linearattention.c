@@ -242,8 +242,11 @@ linear_eval(const InferEvalArgs *args, GError **error)
   run.scale = scale == 0 ? 1 / sqrt((double)MAX(run.s.key, 1)) : scale;
   run.recalled = run.state + run.s.key * run.s.value;
   for (gint64 b = 0; b < run.s.batch; b++)
-    for (gint64 h = 0; h < run.s.kv_heads; h++)
+    for (gint64 h = 0; h < run.s.kv_heads; h++) {
+      if (!infer_op_go_on(error))
+        return FALSE;
       run_head(&run, b, h);
+    }
   return TRUE;
 }
 

@@ -93,10 +93,11 @@ matmul_eval(const InferEvalArgs *args, GError **error)
       at_b += rest % batch.d[d] * stride_b[d];
       rest /= batch.d[d];
     }
-    infer_gemm(y->type, FALSE, FALSE, m, n, k,
-               (const guint8 *)in_a->data + (gsize)(at_a * m * k) * size,
-               (const guint8 *)in_b->data + (gsize)(at_b * k * n) * size,
-               (guint8 *)y->data + (gsize)(i * m * n) * size);
+    if (!infer_gemm(y->type, FALSE, FALSE, m, n, k,
+                    (const guint8 *)in_a->data + (gsize)(at_a * m * k) * size,
+                    (const guint8 *)in_b->data + (gsize)(at_b * k * n) * size,
+                    (guint8 *)y->data + (gsize)(i * m * n) * size, error))
+      return FALSE;
   }
   return TRUE;
 }

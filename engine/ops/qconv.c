@@ -166,6 +166,8 @@ convolve(const InferEvalArgs *args, const Layout *l, GError **error)
     gint64 c = nm % m, from = nm / m * x->dims.d[1] + c / per_group * channels;
     gint64 at[INFER_WINDOW_MAX];
 
+    if (!infer_op_go_on(error))
+      return FALSE;
     for (at[0] = 0; at[0] < s.out[0]; at[0]++)
       for (at[1] = 0; at[1] < s.out[1]; at[1]++)
         for (at[2] = 0; at[2] < s.out[2]; at[2]++, to++)

@@ -179,8 +179,8 @@ store(const Pair *p, gint64 i, gint64 j, gint32 sum)
                  infer_q8_zero(args->in[l->y_zero], 0));
 }
 
-static void
-multiply(const Pair *p)
+static gboolean
+multiply(const Pair *p, GError **error)
 {
   const InferArray *a = p->args->in[p->l->a], *b = p->args->in[p->l->b];
   const InferArray *a_zero = input(p->args, p->l->a_zero), *b_zero = input(p->args, p->l->b_zero);
@@ -188,6 +188,8 @@ multiply(const Pair *p)
   for (gint64 i = 0; i < p->m; i++) {
     gint32 row_zero = infer_q8_zero(a_zero, parameter_index(a_zero, p->rows, i));
 
+    if (!infer_op_go_on(error))
+      return FALSE;
     for (gint64 j = 0; j < p->n; j++) {
       gint32 sum = 0, zero = infer_q8_zero(b_zero, parameter_index(b_zero, p->columns, j));
 
@@ -197,10 +199,11 @@ multiply(const Pair *p)
       store(p, i, j, sum);
     }
   }
+  return TRUE;
 }
 
 static gboolean
-multiply_all(const InferEvalArgs *args, const Layout *l)
+multiply_all(const InferEvalArgs *args, const Layout *l, GError **error)
 {
   const InferDims *in_a = &args->in[l->a]->dims, *in_b = &args->in[l->b]->dims;
   InferDims a = as_matrix(in_a, TRUE), b = as_matrix(in_b, FALSE), batch = args->out[0]->dims;
@@ -225,7 +228,8 @@ multiply_all(const InferEvalArgs *args, const Layout *l)
     p.y = i * p.m * p.n;
     p.rows = at_a * p.m;
     p.columns = at_b * p.n;
-    multiply(&p);
+    if (!multiply(&p, error))
+      return FALSE;
   }
   return TRUE;
 }
@@ -233,13 +237,13 @@ multiply_all(const InferEvalArgs *args, const Layout *l)
 static gboolean
 plain_eval(const InferEvalArgs *args, GError **error)
 {
-  return multiply_all(args, &plain);
+  return multiply_all(args, &plain, error);
 }
 
 static gboolean
 quantized_eval(const InferEvalArgs *args, GError **error)
 {
-  return multiply_all(args, &quantized);
+  return multiply_all(args, &quantized, error);
 }
 
 static const InferOp matmul_integer = {.name = "MatMulInteger",

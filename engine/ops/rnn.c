@@ -169,8 +169,8 @@ store(InferArray *to, gint64 at, const double *values, gint64 n)
     infer_real_set(to, at + i, values ? values[i] : 0);
 }
 
-static void
-run_line(const Line *line, const InferCell *cell)
+static gboolean
+run_line(const Line *line, const InferCell *cell, GError **error)
 {
   const Sizes *s = &line->sizes;
   InferArray *const *out = line->args->out;
@@ -183,6 +183,8 @@ run_line(const Line *line, const InferCell *cell)
     gint64 to = s->batch_first ? at * s->dirs + line->dir
                                : (t * s->dirs + line->dir) * s->batch + line->row;
 
+    if (!infer_op_go_on(error))
+      return FALSE;
     for (gint64 k = 0; i < line->length && k < s->inputs; k++)
       line->x[k] = infer_real(line->args->in[IN_X], at * s->inputs + k);
     if (i < line->length)
@@ -193,6 +195,7 @@ run_line(const Line *line, const InferCell *cell)
     store(out[1], state_at(line), line->h, s->hidden);
   if (line->args->n_out > 2)
     store(out[2], state_at(line), line->c, s->hidden);
+  return TRUE;
 }
 
 static gboolean
@@ -253,9 +256,9 @@ rnn_eval(const InferEvalArgs *args, GError **error)
     cell.work = line.c + s->hidden;
     line.backward = reverse || line.dir == 1;
     for (line.row = 0; line.row < s->batch; line.row++) {
-      if (!read_length(args, line.row, s->seq, &line.length, error))
+      if (!read_length(args, line.row, s->seq, &line.length, error) ||
+          !run_line(&line, &cell, error))
         return FALSE;
-      run_line(&line, &cell);
     }
   }
   return TRUE;

@@ -70,6 +70,8 @@ const ExecFlag exec_flags[] = {
      "seconds after which no more tactics are measured (default: no limit)"},
     {"memPoolSize", EXEC_FLAG_STRING, "workspace:MIB", AT(pool_sizes), 0, 0,
      "the most that a tactic may need while it runs, in MiB (default: no limit)"},
+    {"workspace", EXEC_FLAG_DOUBLE, "MIB", AT(workspace), 1e-3, 1e9,
+     "the same as --memPoolSize=workspace:MIB"},
     {"deterministic", EXEC_FLAG_BOOL, NULL, AT(deterministic), 0, 0,
      "take only tactics that give the same bits in every run"},
     {"timingCacheFile", EXEC_FLAG_STRING, "FILE", AT(timing_cache), 0, 0,

@@ -21,9 +21,11 @@ static gboolean
 set_workspace(const ExecArgs *args, InferBuilder *builder, GError **error)
 {
   const char *text = args->pool_sizes;
-  double mib = 0;
+  double mib = args->workspace;
   char *end = NULL;
 
+  if (mib > 0)
+    infer_builder_set_workspace_limit(builder, (gsize)(mib * 1024 * 1024));
   if (text == NULL)
     return TRUE;
   if (g_str_has_prefix(text, "workspace:") && g_ascii_isdigit(text[strlen("workspace:")]))

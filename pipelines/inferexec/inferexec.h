@@ -56,6 +56,7 @@ typedef struct {
   gboolean deterministic;
   double time_budget; /* seconds */
   char *pool_sizes;
+  double workspace;
   gboolean skip_inference;
   gboolean verbose;
   gboolean version;

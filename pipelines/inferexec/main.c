@@ -82,9 +82,16 @@ show_outputs(const ExecArgs *args, InferContext *context, GError **error)
 }
 
 static gboolean
-measure(const ExecArgs *args, InferEngine *engine, GError **error)
+measure(const ExecArgs *args, const InferNetwork *parsed, InferEngine *engine, GError **error)
 {
   guint most = infer_engine_get_max_batch(engine);
+  if (args->batch > most && parsed != NULL) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "--batch=%u: the model has a fixed batch, and runs one at a time; export it with a "
+                "batch that is open",
+                args->batch);
+    return FALSE;
+  }
   if (args->batch > most) {
     g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
                 "--batch=%u: the engine was built for at most %u; build it with --maxBatch=%u",
@@ -130,7 +137,7 @@ execute(const ExecArgs *args, GError **error)
   }
   if (!show_layers(args, parsed, engine, error))
     return FALSE;
-  return args->skip_inference || measure(args, engine, error);
+  return args->skip_inference || measure(args, parsed, engine, error);
 }
 
 int

@@ -70,6 +70,25 @@ set_dimension(InferBuilder *builder, InferNetwork *network, const InferTensor *i
   return TRUE;
 }
 
+/* A dimension of the model that is a number cannot become another one. */
+static gboolean
+check_fixed(const Side *side, const InferTensor *input, const InferDims *dims, GError **error)
+{
+  gboolean fits = dims->n == input->dims.n;
+
+  for (gint k = 0; fits && k < dims->n; k++)
+    fits = input->dims.d[k] < 0 || input->dims.d[k] == dims->d[k];
+  if (!fits) {
+    g_autofree char *wanted = infer_dims_to_string(dims);
+    g_autofree char *have = infer_dims_to_string(&input->dims);
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "--%s=%s:%s: the input is %s in the model; only its open dimensions, ?, can be "
+                "chosen",
+                side->flag, input->name, wanted, have);
+  }
+  return fits;
+}
+
 static gboolean
 set_input(InferBuilder *builder, InferNetwork *network, const InferTensor *input, const Side *sides,
           guint *max_batch, GError **error)
@@ -82,13 +101,9 @@ set_input(InferBuilder *builder, InferNetwork *network, const InferTensor *input
     any = i == 1 && dims[i] ? dims[i] : any ? any : dims[i];
   }
   for (guint i = 0; any && i < 3; i++) {
-    dims[i] = dims[i] ? dims[i] : any;
-    if (dims[i]->n != input->dims.n) {
-      g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
-                  "--%s: input '%s' has %d dimensions, not %d", sides[i].flag, input->name,
-                  input->dims.n, dims[i]->n);
+    if (dims[i] && !check_fixed(&sides[i], input, dims[i], error))
       return FALSE;
-    }
+    dims[i] = dims[i] ? dims[i] : any;
   }
   for (gint k = 0; any && k < input->dims.n; k++)
     if (INFER_DIM_IS_SYMBOL(input->dims.d[k]) &&
@@ -97,18 +112,43 @@ set_input(InferBuilder *builder, InferNetwork *network, const InferTensor *input
   return TRUE;
 }
 
+static gboolean
+check_names(const Side *side, InferNetwork *network, GError **error)
+{
+  g_autoptr(GString) inputs = g_string_new(NULL);
+  GHashTableIter iter;
+  gpointer name;
+
+  for (guint i = 0; i < infer_network_get_n_inputs(network); i++)
+    g_string_append_printf(inputs, "%s'%s'", i ? ", " : "",
+                           infer_network_get_input(network, i)->name);
+  g_hash_table_iter_init(&iter, side->shapes);
+  while (g_hash_table_iter_next(&iter, &name, NULL)) {
+    const InferTensor *tensor = infer_network_find_tensor(network, name);
+    if (tensor && tensor->is_input)
+      continue;
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "--%s: the model has no input '%s'; it has %s", side->flag, (const char *)name,
+                inputs->len ? inputs->str : "none");
+    return FALSE;
+  }
+  return TRUE;
+}
+
 gboolean
 exec_shapes_set_profile(const ExecArgs *args, InferBuilder *builder, InferNetwork *network,
                         GError **error)
 {
+  const gboolean opt = args->opt_shapes != NULL;
   Side sides[3] = {{"minShapes", args->min_shapes, NULL},
-                   {"optShapes", args->opt_shapes ? args->opt_shapes : args->shapes, NULL},
+                   {opt ? "optShapes" : "shapes", opt ? args->opt_shapes : args->shapes, NULL},
                    {"maxShapes", args->max_shapes, NULL}};
   guint max_batch = MAX(args->batch, args->max_batch);
   gboolean good = TRUE;
 
   for (guint i = 0; i < 3; i++)
-    good = good && (sides[i].shapes = exec_shapes_parse(sides[i].flag, sides[i].value, error));
+    good = good && (sides[i].shapes = exec_shapes_parse(sides[i].flag, sides[i].value, error)) &&
+           check_names(&sides[i], network, error);
   for (guint i = 0; good && i < infer_network_get_n_inputs(network); i++)
     good =
         set_input(builder, network, infer_network_get_input(network, i), sides, &max_batch, error);

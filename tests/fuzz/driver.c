@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * driver [ROUNDS [PATH...]]: gives a fuzz target its seeds (and the files, and those in the
- * directories), whole, cut and changed at random, ROUNDS times. The sequence is the same every time.
- * driver --write-seeds DIR: writes the seeds into a directory.
+ * directories), whole, cut and changed at random, ROUNDS times. The sequence is the same every
+ * time. driver --write-seeds DIR: writes the seeds into a directory.
  */
 #include "fuzz.h"
 

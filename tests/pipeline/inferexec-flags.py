@@ -152,6 +152,31 @@ def test_references(onnx, raw, folder):
     fails("--atol below zero", reference(good, "--atol=-1"), "--atol=-1")
 
 
+def test_shapes(folder):
+    open_model = write(folder + "/open.onnx", m.onnx_model(
+        [m.onnx_node("Relu", "r", ["x"], ["y"])], [], [m.onnx_info("x", ["batch", 4])],
+        [m.onnx_info("y", ["batch", 4])]))
+    build = lambda *flags: run("--onnx=" + open_model, *flags, "--verbose", *QUICK)
+    passes("a range of batches", build("--minShapes=x:1x4", "--optShapes=x:2x4", "--maxShapes=x:4x4",
+                                       "--shapes=x:3x4"), "max batch 4", "batch 3")
+    for flag in ("minShapes", "optShapes", "maxShapes", "shapes"):
+        done = build("--%s=z:1x4" % flag)
+        fails("an input that is not there, --" + flag, done, "--" + flag, "'z'", "it has 'x'")
+        check("nothing was built for it", "Engine built" not in done.stdout, told(done))
+        fails("another fixed dimension, --" + flag, build("--%s=x:1x5" % flag), "--" + flag, "?x4")
+        fails("other dimensions, --" + flag, build("--%s=x:1x4x1" % flag), "1x4x1", "?x4")
+    fails("shapes that fall", build("--minShapes=x:3x4", "--maxShapes=x:2x4"), "do not rise")
+
+
+def test_old_names(onnx):
+    fails("a batch of a model that has its own", run("--onnx=" + onnx, "--batch=3", *QUICK),
+          "--batch=3", "fixed batch")
+    passes("--workspace", run("--onnx=" + onnx, "--workspace=16", "--buildOnly", "--device=cpu"))
+    fails("no workspace", run("--onnx=" + onnx, "--workspace=0"), "--workspace=0")
+    passes("--int8 on a device without it", run("--onnx=" + onnx, "--int8", "--buildOnly",
+                                                "--device=cpu"), "Note: int8 was asked for")
+
+
 def test_graph(onnx, folder):
     path, plan = folder + "/graph.dot", folder + "/gemm.plan"
     done = run("--onnx=" + onnx, "--exportGraph=" + path, "--dumpLayerInfo", "--saveEngine=" + plan,
@@ -283,6 +308,8 @@ def main():
             section(test_check_only, folder, onnx)
             section(test_streams, onnx, raw, folder)
             section(test_references, onnx, raw, folder)
+            section(test_shapes, folder)
+            section(test_old_names, onnx)
             plan = section(test_graph, onnx, folder)
             section(test_layers, onnx, plan, folder)
             section(test_debug, onnx, raw, folder)

@@ -173,6 +173,31 @@ test_choices(Fixture *f, gconstpointer data)
           code, "dimension 5");
 }
 
+static void
+test_arrangement(Fixture *f, gconstpointer data)
+{
+  Seed *s = &f->seed;
+  InferNetwork *n = f->network;
+  GError **e = &f->error;
+  InferTensor *x = in(s, FLOAT, INFER_DIMS(1, 6, 4, 4)), *i = in(s, INT64, INFER_DIMS_SCALAR);
+
+  refused(f, infer_network_add_flatten(n, x, 5, "bad", e), INFER_ERROR_SHAPE, "axis");
+  refused(f, infer_network_add_split(n, x, 1, D(2, 2), 0, "bad", e), INFER_ERROR_SHAPE, "4");
+  refused(f, infer_network_add_split(n, x, 1, NULL, 0, "bad", e), INFER_ERROR_ARGUMENT, "0 parts");
+  refused(f, infer_network_add_tile(n, x, D(1, 2), "bad", e), INFER_ERROR_ARGUMENT, "repeats");
+  refused(f, infer_network_add_tile(n, x, D(1, 2, -1, 1), "bad", e), INFER_ERROR_SHAPE, "-1");
+  refused(f, infer_network_add_expand(n, x, NULL, "bad", e), INFER_ERROR_ARGUMENT, "missing");
+  refused(f, infer_network_add_expand(n, x, D(5, 1), "bad", e), INFER_ERROR_SHAPE, "5");
+  refused(f, infer_network_add_depth_to_space(n, x, 2, FALSE, "bad", e), INFER_ERROR_SHAPE, "6");
+  refused(f, infer_network_add_space_to_depth(n, x, 3, "bad", e), INFER_ERROR_SHAPE, "3");
+  refused(f, infer_network_add_range(n, i, i, x, "bad", e), INFER_ERROR_SHAPE, "");
+  refused(f, infer_network_add_range(n, i, i, NULL, "bad", e), INFER_ERROR_ARGUMENT, "");
+  refused(f, infer_network_add_arg_reduce(n, x, (InferTopK)7, 1, TRUE, TRUE, "bad", e),
+          INFER_ERROR_ARGUMENT, "7");
+  refused(f, infer_network_add_roi_align(n, x, x, i, 1, 1, 0, 1, TRUE, TRUE, "bad", e),
+          INFER_ERROR_SHAPE, "");
+}
+
 /* The error of the first layer that fails survives a chain of others, which do nothing. */
 static void
 test_chain(Fixture *f, gconstpointer data)
@@ -247,6 +272,7 @@ main(int argc, char **argv)
   TEST("convolution", test_convolution);
   TEST("slice", test_slice);
   TEST("choices", test_choices);
+  TEST("arrangement", test_arrangement);
   TEST("chain", test_chain);
   TEST("strangers", test_strangers);
   TEST("tensor", test_tensor);

@@ -239,6 +239,55 @@ test_rnn(Seed *s)
 }
 
 static void
+test_arrangement(Seed *s)
+{
+  const InferDims four = INFER_DIMS(1, 4, 1, 2);
+  InferTensor *x = numbers(s, FLOAT, four, N(0, 1, 2, 3, 4, 5, 6, 7));
+  InferTensor *deep = numbers(s, FLOAT, INFER_DIMS(1, 8, 1, 1), N(0, 1, 2, 3, 4, 5, 6, 7));
+  InferTensor *row = numbers(s, FLOAT, INFER_DIMS(2, 2), N(3, 3, 1, 2));
+  InferTensor *plane = numbers(s, FLOAT, INFER_DIMS(1, 1, 2, 2), N(0, 2, 4, 6));
+  InferNode *parts;
+
+  expect(s, infer_network_add_flatten(s->net, x, 2, NULL, s->e), INFER_DIMS(4, 2),
+         N(0, 1, 2, 3, 4, 5, 6, 7));
+  parts = infer_network_add_split(s->net, x, 1, D(1, 3), 7, NULL, s->e);
+  expect(s, infer_node_get_output(parts, 0), INFER_DIMS(1, 1, 1, 2), N(0, 1));
+  expect(s, infer_node_get_output(parts, 1), INFER_DIMS(1, 3, 1, 2), N(2, 3, 4, 5, 6, 7));
+  g_assert_null(infer_node_get_output(parts, 2));
+  parts = infer_network_add_split(s->net, x, 1, NULL, 3, NULL, s->e);
+  expect(s, infer_node_get_output(parts, 1), INFER_DIMS(1, 2, 1, 2), N(4, 5, 6, 7));
+  expect(s, infer_network_add_tile(s->net, row, D(1, 2), NULL, s->e), INFER_DIMS(2, 4),
+         N(3, 3, 3, 3, 1, 2, 1, 2));
+  expect(s, infer_network_add_expand(s->net, row, D(2, 1, 1), NULL, s->e), INFER_DIMS(2, 2, 2),
+         N(3, 3, 1, 2, 3, 3, 1, 2));
+  expect(s, infer_network_add_depth_to_space(s->net, deep, 2, FALSE, NULL, s->e),
+         INFER_DIMS(1, 2, 2, 2), N(0, 2, 4, 6, 1, 3, 5, 7));
+  expect(s, infer_network_add_depth_to_space(s->net, deep, 2, TRUE, NULL, s->e),
+         INFER_DIMS(1, 2, 2, 2), N(0, 1, 2, 3, 4, 5, 6, 7));
+  expect(s, infer_network_add_space_to_depth(s->net, plane, 2, NULL, s->e), INFER_DIMS(1, 4, 1, 1),
+         N(0, 2, 4, 6));
+  expect(s,
+         infer_network_add_range(s->net, numbers(s, INT64, INFER_DIMS_SCALAR, N(5)),
+                                 numbers(s, INT64, INFER_DIMS_SCALAR, N(0)),
+                                 numbers(s, INT64, INFER_DIMS_SCALAR, N(-2)), NULL, s->e),
+         INFER_DIMS(3), N(5, 3, 1));
+  expect(s, infer_network_add_arg_reduce(s->net, row, INFER_TOP_K_MAX, 1, FALSE, FALSE, NULL, s->e),
+         INFER_DIMS(2), N(0, 1));
+  expect(s, infer_network_add_arg_reduce(s->net, row, INFER_TOP_K_MIN, 1, TRUE, TRUE, NULL, s->e),
+         INFER_DIMS(2, 1), N(1, 0));
+  expect(s,
+         infer_network_add_roi_align(
+             s->net, plane, numbers(s, FLOAT, INFER_DIMS(1, 4), N(0, 0, 4, 4)),
+             numbers(s, INT64, INFER_DIMS(1), N(0)), 1, 2, 1, 0.5, FALSE, TRUE, NULL, s->e),
+         INFER_DIMS(1, 1, 1, 2), N(2, 4));
+  expect(s,
+         infer_network_add_roi_align(
+             s->net, plane, numbers(s, FLOAT, INFER_DIMS(1, 4), N(0, 0, 4, 4)),
+             numbers(s, INT64, INFER_DIMS(1), N(0)), 1, 1, 2, 0.5, TRUE, TRUE, NULL, s->e),
+         INFER_DIMS(1, 1, 1, 1), N(6));
+}
+
+static void
 run(gconstpointer data)
 {
   void (*const *test)(Seed *) = data;
@@ -266,5 +315,6 @@ main(int argc, char **argv)
   TEST(products)
   TEST(movement)
   TEST(rnn)
+  TEST(arrangement)
   return g_test_run();
 }

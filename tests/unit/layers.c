@@ -480,6 +480,90 @@ einsum(Seed *s)
   out(s, infer_network_add_einsum(s->net, both, 2, "bij,bjk->bik", NAME, s->e));
 }
 
+static void
+flatten(Seed *s)
+{
+  out(s, infer_network_add_flatten(s->net, image(s), 1, NAME, s->e));
+  out(s, infer_network_add_flatten(s->net, image(s), -1, NULL, s->e));
+}
+
+static void
+split(Seed *s)
+{
+  InferTensor *x = in(s, FLOAT, INFER_DIMS(s->batch, 5, 4));
+
+  outs(s, infer_network_add_split(s->net, x, 1, D(1, 3, 1), 0, NAME, s->e));
+  outs(s, infer_network_add_split(s->net, x, 1, NULL, 2, NULL, s->e));
+  outs(s, infer_network_add_split(s->net, x, -1, NULL, 4, NULL, s->e));
+}
+
+static void
+tile(Seed *s)
+{
+  out(s, infer_network_add_tile(s->net, in(s, FLOAT, INFER_DIMS(s->batch, 2, 3)), D(1, 3, 2), NAME,
+                                s->e));
+}
+
+static void
+expand(Seed *s)
+{
+  InferTensor *x = in(s, FLOAT, INFER_DIMS(s->batch, 1, 3));
+
+  out(s, infer_network_add_expand(s->net, x, D(1, 4, 1), NAME, s->e));
+  out(s, infer_network_add_expand(s->net, x, D(2, 1, 1, 3), NULL, s->e));
+}
+
+static void
+depth_to_space(Seed *s)
+{
+  InferTensor *x = in(s, FLOAT, INFER_DIMS(s->batch, 8, 3, 2));
+
+  out(s, infer_network_add_depth_to_space(s->net, x, 2, FALSE, NAME, s->e));
+  out(s, infer_network_add_depth_to_space(s->net, x, 2, TRUE, NULL, s->e));
+}
+
+static void
+space_to_depth(Seed *s)
+{
+  out(s, infer_network_add_space_to_depth(s->net, in(s, FLOAT, INFER_DIMS(s->batch, 2, 6, 4)), 2,
+                                          NAME, s->e));
+}
+
+static void
+range(Seed *s)
+{
+  InferTensor *limit = in(s, INT64, INFER_DIMS_SCALAR);
+  const gint64 start = -3, delta = 2;
+
+  out(s, infer_network_add_range(s->net, ints_of(s, INT64, INFER_DIMS_SCALAR, &start), limit,
+                                 ints_of(s, INT64, INFER_DIMS_SCALAR, &delta), NAME, s->e));
+}
+
+static void
+arg_reduce(Seed *s)
+{
+  InferTensor *x = in(s, FLOAT, INFER_DIMS(s->batch, 3, 5));
+
+  out(s, infer_network_add_arg_reduce(s->net, x, INFER_TOP_K_MAX, 1, TRUE, FALSE, NAME, s->e));
+  out(s, infer_network_add_arg_reduce(s->net, x, INFER_TOP_K_MIN, -1, FALSE, TRUE, NULL, s->e));
+}
+
+static void
+roi_align(Seed *s)
+{
+  InferTensor *x = in(s, FLOAT, INFER_DIMS(2, 3, 8, 8));
+  InferTensor *images = INTS(INFER_DIMS(3), 0, 1, 1);
+  InferTensor *low = in_range(s, INFER_DIMS(3, 2), 0, 5),
+              *more = in_range(s, INFER_DIMS(3, 2), 1, 9);
+  InferTensor *ends[] = {
+      low, infer_network_add_element_wise(s->net, low, more, INFER_ELEMENT_WISE_SUM, NULL, s->e)};
+  InferTensor *rois = infer_network_add_concatenation(s->net, ends, 2, 1, NULL, s->e);
+
+  out(s,
+      infer_network_add_roi_align(s->net, x, rois, images, 2, 3, 2, 0.5, FALSE, TRUE, NAME, s->e));
+  out(s, infer_network_add_roi_align(s->net, x, rois, images, 3, 3, 0, 1, TRUE, FALSE, NULL, s->e));
+}
+
 typedef struct {
   const char *name;
   void (*define)(Seed *seed);
@@ -529,7 +613,16 @@ static const Row rows[] = {ROW(convolution),
                            ROW(unsqueeze),
                            ROW(cumulative),
                            ROW(shape),
-                           ROW(einsum)};
+                           ROW(einsum),
+                           ROW(flatten),
+                           ROW(split),
+                           ROW(tile),
+                           ROW(expand),
+                           ROW(depth_to_space),
+                           ROW(space_to_depth),
+                           ROW(range),
+                           ROW(arg_reduce),
+                           ROW(roi_align)};
 
 static void
 test_row(gconstpointer data)

@@ -72,8 +72,12 @@ test_round_trip(void)
     g_autoptr(InferEngine) loaded = infer_engine_new_from_file(path, device, 2, flags[i], &error);
     g_autofree char *before = infer_engine_inspect(engine);
     g_autofree char *after = NULL;
+    g_autoptr(GBytes) first = infer_engine_serialize(engine, &error);
+    g_autoptr(GBytes) again = NULL;
 
     g_assert_no_error(error);
+    again = infer_engine_serialize(loaded, &error);
+    g_assert_true(g_bytes_equal(first, again));
     after = infer_engine_inspect(loaded);
     g_assert_cmpstr(before, ==, after);
     g_assert_cmpuint(infer_engine_get_max_batch(loaded), ==, 4);
@@ -349,6 +353,58 @@ test_cancel(void)
   g_assert_error(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
 }
 
+/* Weights of more than 4 GiB need offsets of more than 32 bits. */
+static void
+test_large(void)
+{
+  const InferDims dims = INFER_DIMS(1100000, 1000);
+  g_autoptr(InferNetwork) network = infer_network_new();
+  g_autoptr(InferBuilder) builder = infer_builder_new();
+  g_autoptr(GError) error = NULL;
+  g_autofree char *dir = NULL;
+  g_autofree char *path = NULL;
+  InferTensor *x, *table;
+
+  if (!g_test_slow()) {
+    g_test_skip("it needs 10 GB of memory and 5 GB of disk; -m slow runs it");
+    return;
+  }
+  {
+    g_autoptr(InferArray) rows = infer_array_new(INFER_TYPE_FLOAT, &dims, &error);
+    g_assert_no_error(error);
+    infer_array_set_double(rows, (gsize)(dims.d[0] * dims.d[1] - 1), 42);
+    table = infer_network_add_constant(network, "table", rows);
+  }
+  dir = g_dir_make_tmp("infer-plan-XXXXXX", &error);
+  path = g_build_filename(dir, "large.plan", NULL);
+  x = infer_network_add_input(network, "row", INFER_TYPE_INT64, &INFER_DIMS(1), NULL, &error);
+  x = infer_network_add_gather(network, table, x, INFER_GATHER_MODE_DEFAULT, 0, 0, "look", &error);
+  infer_network_mark_output(network, x, "found", &error);
+  g_assert_no_error(error);
+  infer_builder_set_device(builder, "cpu");
+  infer_builder_set_verify(builder, FALSE);
+  infer_builder_set_optimization_level(builder, 0);
+  {
+    g_autoptr(InferEngine) engine = infer_builder_build(builder, network, NULL, NULL, &error);
+    g_assert_no_error(error);
+    g_assert_true(infer_engine_save(engine, path, &error));
+    g_assert_no_error(error);
+  }
+  {
+    g_autoptr(InferEngine) engine =
+        infer_engine_new_from_file(path, "cpu", 1, INFER_LOAD_MAP, &error);
+    g_autoptr(InferContext) context = engine ? infer_context_new(engine, &error) : NULL;
+
+    g_assert_no_error(error);
+    infer_context_set_batch(context, 1, &error);
+    *(gint64 *)infer_context_map(context, "row", NULL, &error) = dims.d[0] - 1;
+    g_assert_true(infer_context_run(context, &error));
+    g_assert_true(((float *)infer_context_map(context, "found", NULL, &error))[999] == 42);
+  }
+  g_unlink(path);
+  g_rmdir(dir);
+}
+
 static void
 test_devices(void)
 {
@@ -380,5 +436,6 @@ main(int argc, char **argv)
   g_test_add_func("/plan/timing-cache", test_timing_cache);
   g_test_add_func("/plan/cancel", test_cancel);
   g_test_add_func("/plan/devices", test_devices);
+  g_test_add_func("/plan/large", test_large);
   return g_test_run();
 }

@@ -185,6 +185,44 @@ test_precisions(void)
   assert_near(a, b);
 }
 
+/* Where nothing computes in INT8, what lies between quantize and dequantize nodes is as exact as
+ * they say, and that too is said. */
+static void
+test_int8(void)
+{
+  const float scale = 0.5f, picture[] = {0.2f, 0.3f, -1.1f, 70};
+  const float rounded[] = {0, 0.5f, -1, 63.5f};
+  g_autoptr(InferNetwork) plain = small_net_new(1);
+  g_autoptr(InferNetwork) network = infer_network_new();
+  g_autoptr(InferBuilder) builder = builder_new();
+  g_autoptr(InferEngine) nowhere = NULL;
+  g_autoptr(InferEngine) engine = NULL;
+  g_autoptr(InferContext) context = NULL;
+  g_autoptr(InferArray) step = infer_array_new_float(scale);
+  g_autoptr(GError) error = NULL;
+  InferTensor *x =
+      infer_network_add_input(network, "x", INFER_TYPE_FLOAT, &INFER_DIMS(4), NULL, &error);
+  InferTensor *steps = infer_network_add_constant(network, "step", step);
+
+  infer_builder_set_precisions(builder, INFER_PRECISION_INT8);
+  nowhere = build(builder, plain);
+  g_assert_nonnull(infer_engine_get_notes(nowhere)[0]);
+  g_assert_nonnull(strstr(infer_engine_get_notes(nowhere)[0], "int8"));
+  x = infer_network_add_quantize(network, x, steps, NULL, 0, INFER_TYPE_INT8, "q", &error);
+  x = infer_network_add_dequantize(network, x, steps, NULL, 0, "dq", &error);
+  infer_network_mark_output(network, x, "y", &error);
+  g_assert_no_error(error);
+  engine = build(builder, network);
+  g_assert_nonnull(infer_engine_get_notes(engine)[0]);
+  g_assert_nonnull(strstr(infer_engine_get_notes(engine)[0], "cpu"));
+  context = infer_context_new(engine, &error);
+  infer_context_set_batch(context, 1, &error);
+  memcpy(infer_context_map(context, "x", NULL, &error), picture, sizeof picture);
+  g_assert_true(infer_context_run(context, &error));
+  g_assert_cmpmem(infer_context_map(context, "y", NULL, &error), sizeof rounded, rounded,
+                  sizeof rounded);
+}
+
 static InferNode *
 find_node(InferNetwork *network, const char *op)
 {
@@ -237,6 +275,7 @@ main(int argc, char **argv)
   g_test_add_func("/tuning/limits", test_limits);
   g_test_add_func("/tuning/cancelled", test_cancelled);
   g_test_add_func("/tuning/precisions", test_precisions);
+  g_test_add_func("/tuning/int8", test_int8);
   g_test_add_func("/tuning/layers", test_layers);
   return g_test_run();
 }
