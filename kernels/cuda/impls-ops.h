@@ -16,6 +16,7 @@ extern const InferImpl infer_cuda_pooling;
 extern const InferImpl infer_cuda_reduction;
 extern const InferImpl infer_cuda_resize;
 extern const InferImpl infer_cuda_deep;
+extern const InferImpl infer_cuda_staged;
 extern const InferImpl infer_cuda_stem;
 
 #define INFER_CUDA_IMPLS(...)                                                                      \
@@ -30,7 +31,7 @@ extern const InferImpl infer_cuda_stem;
 
 /** What any other implementation comes before. */
 static const InferCudaOp infer_cuda_ops_last[] = {
-    {"Conv", INFER_CUDA_IMPLS(&infer_cuda_deep, &infer_cuda_convolution)},
+    {"Conv", INFER_CUDA_IMPLS(&infer_cuda_staged, &infer_cuda_deep, &infer_cuda_convolution)},
     {"ConvTranspose", INFER_CUDA_IMPLS(&infer_cuda_convolution)},
 };
 
@@ -56,7 +57,8 @@ static const InferCudaOp infer_cuda_ops_ops[] = {
     INFER_CUDA_POINTWISE("Ceil"),
     INFER_CUDA_POINTWISE("Celu"),
     INFER_CUDA_POINTWISE("Clip"),
-    {"Conv", INFER_CUDA_IMPLS(&infer_cuda_connected, &infer_cuda_stem, &infer_cuda_depthwise, &infer_cuda_panel)},
+    {"Conv", INFER_CUDA_IMPLS(&infer_cuda_connected, &infer_cuda_stem, &infer_cuda_depthwise,
+                              &infer_cuda_panel)},
     {"AveragePool", INFER_CUDA_IMPLS(&infer_cuda_pooling)},
     {"LpPool", INFER_CUDA_IMPLS(&infer_cuda_pooling)},
     {"MaxPool", INFER_CUDA_IMPLS(&infer_cuda_pooling)},
