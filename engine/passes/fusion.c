@@ -236,14 +236,36 @@ take(InferNode *anchor, const InferUses *uses, GHashTable *taken, GHashTable *en
   keep(step, taken, ends);
 }
 
-/* Several anchors together, where the device has something for just that. */
+/* Whether a step around what reads @node takes it in as its first one. */
+static gboolean
+is_led_by(InferNode *node, const InferUses *uses, InferDevice *device)
+{
+  InferNode *reader = infer_uses_single(uses, node->outputs[0]);
+  InferStep *step;
+  gboolean led;
+
+  if (!reader || !can_anchor(reader) || is_pointwise(reader) ||
+      reader->inputs[0] != node->outputs[0])
+    return FALSE;
+  step = infer_step_new((InferNode *[]){node, reader}, 2, 1);
+  led = step->n_outputs == 1 && is_supported(device, step);
+  infer_step_free(step);
+  return led;
+}
+
+/* Several anchors together, where the device has something for just that. The last node, which
+ * multiplies, is left to a convolution behind it that takes it in: that saves a way to memory. */
 static void
 take_gate(InferNode *pooling, const InferUses *uses, GHashTable *taken, GHashTable *ends,
           InferDevice *device)
 {
   InferNode *nodes[MAX_STEP_NODES];
   guint n = infer_pass_find_gate(uses, pooling, nodes, G_N_ELEMENTS(nodes));
-  InferStep *step = n > 0 ? infer_step_new(nodes, n, 0) : NULL;
+  InferStep *step;
+
+  if (n > 1 && is_led_by(nodes[n - 1], uses, device))
+    n--;
+  step = n > 0 ? infer_step_new(nodes, n, 0) : NULL;
 
   if (step && is_supported(device, step))
     keep(step, taken, ends);

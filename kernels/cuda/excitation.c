@@ -7,7 +7,8 @@
 
 /*
  * Squeeze and excitation in one kernel: means of an image's channels, a small layer that narrows, a
- * function, a small layer that widens, a function, and the image times that. On devices that have
+ * function, a small layer that widens, a function, and the image times that, unless a convolution
+ * behind it does that. On devices that have
  * clusters, the blocks of one share an image; its size is what tactics are about.
  */
 
@@ -24,11 +25,13 @@ static const gint clusters[] = {8, 4, 2, 1};
  * @narrow: the first convolution
  * @n_first: nodes of the function behind it
  * @n_second: nodes of the function behind the second
+ * @multiplies: whether the image times what comes out is made
  */
 typedef struct {
   InferNode *const *nodes;
   const InferNode *narrow, *widen;
   guint n_first, n_second;
+  gboolean multiplies;
 } Parts;
 
 /* The mean of whole images, channel by channel. */
@@ -129,9 +132,12 @@ find_parts(const InferStep *step, Parts *parts)
   parts->widen = nodes[at++];
   parts->n_second = count_functions(step, at);
   at += parts->n_second;
-  return at + 1 == step->n_nodes && is_product(nodes[at], x, nodes[at - 1]->outputs[0]) &&
-         nodes[at]->outputs[0] == step->outputs[0] && step->outputs[0]->type == x->type &&
-         step->n_inputs <= INFER_CUDA_MAX_INPUTS;
+  parts->multiplies = at + 1 == step->n_nodes;
+  if (parts->multiplies && !is_product(nodes[at], x, nodes[at - 1]->outputs[0]))
+    return FALSE;
+  at += parts->multiplies;
+  return at == step->n_nodes && nodes[at - 1]->outputs[0] == step->outputs[0] &&
+         step->outputs[0]->type == x->type && step->n_inputs <= INFER_CUDA_MAX_INPUTS;
 }
 
 static gboolean
@@ -238,6 +244,7 @@ write_source(const InferPrepare *prepare, const Parts *parts, gint cluster, GErr
   infer_cuda_define(source, "VEC", infer_cuda_vector(prepare, 0));
   infer_cuda_define(source, "CHANNELS", x->dims.d[1]);
   infer_cuda_define(source, "PIXELS", count_pixels(prepare));
+  infer_cuda_define(source, "MULTIPLIES", parts->multiplies);
   infer_cuda_define(source, "FEW", few);
   infer_cuda_define(source, "FEW_VEC", neighbours(prepare, few));
   define_layer(source, prepare, "NARROW", parts->narrow);

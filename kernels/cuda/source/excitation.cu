@@ -4,7 +4,7 @@
  * Squeeze and excitation, channels-last. BLOCKS blocks, a cluster where they are several, share an
  * image: each has a part of the pixels, whose channels it sums and multiplies, and a part of the
  * channels, for which it goes through the layers. All sums are made in an order that is always the
- * same. blockIdx.x: the image.
+ * same. Without MULTIPLIES the factors are the result. blockIdx.x: the image.
  */
 
 #define USES_BARRIERS
@@ -198,12 +198,19 @@ extern "C" __global__ void IN_CLUSTER __launch_bounds__(THREADS, 2) excitation(c
 #if WIDEN_BIAS_SLOT >= 0
     sum += widen(((const WIDEN_BIAS_T *)p.p[WIDEN_BIAS_SLOT])[first + c]);
 #endif
+#if MULTIPLIES
     own[c] = second_function(sum);
+#else
+    ((Y_T *)p.p[Y_SLOT])[blockIdx.x * (idx)Y_IMAGE + first + c] =
+      Narrow<Y_T>::of(second_function(sum));
+#endif
   });
   cluster_wait();
+#if MULTIPLIES
   for (int c = threadIdx.x; c < CHANNELS; c += THREADS)
     factors[c] = block_has(own, c / SLICE)[c % SLICE];
   /* Nobody leaves whose memory is read. */
   cluster_wait();
   multiply(image, (Y_T *)p.p[Y_SLOT] + blockIdx.x * (idx)Y_IMAGE, from, to, factors);
+#endif
 }
