@@ -196,7 +196,7 @@ emit_inner_product(CaffeImport *im, CaffeLayer *layer, GError **error)
     return FALSE;
   }
   gint64 count = inner_count(&layer->in[0]->dims, axis);
-  if (axis < 1 || count < 1) {
+  if (count < 1) {
     g_autofree char *text = infer_dims_to_string(&layer->in[0]->dims);
     return caffe_error(error, INFER_ERROR_UNSUPPORTED, "it reads %s from axis %d on", text, axis);
   }
@@ -211,8 +211,16 @@ emit_inner_product(CaffeImport *im, CaffeLayer *layer, GError **error)
   if (p->bias_term && !bias) {
     return FALSE;
   }
-  return caffe_top(
-      layer, 0, product(im, layer, layer->in[0], axis, count, weights, bias, p->transpose, error));
+  if (axis > 0) {
+    return caffe_top(
+        layer, 0,
+        product(im, layer, layer->in[0], axis, count, weights, bias, p->transpose, error));
+  }
+  /* All is one row, and the top has no dimension for it. */
+  InferTensor *row = caffe_reshape(im, layer, layer->in[0], (gint64[]){1, count}, 2, error);
+  row = row ? product(im, layer, row, 1, count, weights, bias, p->transpose, error) : NULL;
+  return caffe_top(layer, 0,
+                   row ? caffe_reshape(im, layer, row, (gint64[]){p->num_output}, 1, error) : NULL);
 }
 
 static gboolean

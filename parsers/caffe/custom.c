@@ -9,11 +9,21 @@
  * behind the bottoms.
  */
 
+/* A layer in Python is of the type of its class. */
+static const char *
+plugin_type(const CaffeLayer *layer)
+{
+  const InferCaffe__PythonParameter *p = layer->def->python_param;
+
+  return g_strcmp0(layer->def->type, "Python") == 0 ? p ? p->layer : NULL : layer->def->type;
+}
+
 gboolean
 caffe_custom_is(const CaffeLayer *layer)
 {
-  return layer->def->type && layer->def->type[0] && g_utf8_validate(layer->def->type, -1, NULL) &&
-         parsers_plugin_is(NULL, layer->def->type);
+  const char *type = plugin_type(layer);
+
+  return type && type[0] && g_utf8_validate(type, -1, NULL) && parsers_plugin_is(NULL, type);
 }
 
 gboolean
@@ -52,6 +62,26 @@ add_weights(CaffeImport *im, const CaffeLayer *layer, GPtrArray *inputs, GError 
   return TRUE;
 }
 
+/* The parameters of a layer in Python: the whole text where the plugin has a field for it, else
+ * each of them. */
+static gboolean
+add_python(const CaffeLayer *layer, GHashTable *fields, GError **error)
+{
+  const InferCaffe__PythonParameter *p = layer->def->python_param;
+  const char *type = plugin_type(layer);
+  g_autofree char *module = p->module ? g_utf8_make_valid(p->module, -1) : NULL;
+  g_autofree char *text = p->param_str ? g_utf8_make_valid(p->param_str, -1) : NULL;
+
+  if (module && parsers_plugin_has_field(NULL, type, "module")) {
+    parsers_fields_add(fields, "module", g_variant_new_string(module));
+  }
+  if (text && parsers_plugin_has_field(NULL, type, "param_str")) {
+    parsers_fields_add(fields, "param_str", g_variant_new_string(text));
+    return TRUE;
+  }
+  return !text || caffe_param_string(text, fields, error);
+}
+
 gboolean
 caffe_custom_emit(CaffeImport *im, CaffeLayer *layer, GError **error)
 {
@@ -66,7 +96,8 @@ caffe_custom_emit(CaffeImport *im, CaffeLayer *layer, GError **error)
   for (guint i = 0; i < layer->n_in; i++) {
     g_ptr_array_add(inputs, layer->in[i]);
   }
-  if (!add_weights(im, layer, inputs, error)) {
+  if (!add_weights(im, layer, inputs, error) ||
+      (g_str_equal(layer->def->type, "Python") && !add_python(layer, fields, error))) {
     return FALSE;
   }
   for (guint i = 0; i < im->net->custom->len; i++) {
@@ -79,7 +110,7 @@ caffe_custom_emit(CaffeImport *im, CaffeLayer *layer, GError **error)
       parsers_fields_add(fields, key, value);
     }
   }
-  ParsersLayer plugin = {.type = layer->def->type,
+  ParsersLayer plugin = {.type = plugin_type(layer),
                          .name = name,
                          .fields = fields,
                          .inputs = (InferTensor *const *)inputs->pdata,

@@ -12,6 +12,8 @@
 /* More cells than this has no feature map. */
 #define MAX_CELLS ((gint64)1 << 22)
 #define MAX_KEPT 65536
+/* Boxes of a net in which every class has its own. */
+#define MAX_WIDE ((gint64)1 << 24)
 
 /* The list of floats as an attribute takes it; NULL as the name where it is empty. */
 static GVariant *
@@ -131,6 +133,34 @@ read_priors(const InferTensor *tensor, Priors *priors, GError **error)
   return TRUE;
 }
 
+/* The priors with each one as often as there are classes. Returns: (transfer full): their floats */
+static float *
+repeat(Priors *priors, gint64 classes, GError **error)
+{
+  gint64 n = 0;
+
+  if (__builtin_mul_overflow(priors->n, classes, &n) || n > MAX_WIDE) {
+    caffe_error(error, INFER_ERROR_UNSUPPORTED,
+                "%" G_GINT64_FORMAT " priors for each of %" G_GINT64_FORMAT
+                " classes are more than 16 million boxes",
+                priors->n, classes);
+    return NULL;
+  }
+  float *all = g_try_new(float, 8 * (gsize)n);
+  if (!all) {
+    caffe_error(error, INFER_ERROR_MEMORY, "no memory for %" G_GINT64_FORMAT " boxes", n);
+    return NULL;
+  }
+  for (gint64 i = 0; i < n; i++) {
+    memcpy(all + 4 * i, priors->boxes + i / classes * 4, 4 * sizeof *all);
+    memcpy(all + 4 * (n + i), priors->variances + i / classes * 4, 4 * sizeof *all);
+  }
+  priors->boxes = all;
+  priors->variances = all + 4 * n;
+  priors->n = n;
+  return all;
+}
+
 /* Corners that move by themselves, in the unit of the image or of the prior's size. */
 static InferTensor *
 decode_corners(CaffeImport *im, CaffeLayer *layer, InferTensor *codes, const Priors *priors,
@@ -176,6 +206,35 @@ decode(CaffeImport *im, CaffeLayer *layer, InferTensor *codes, const Priors *pri
                     caffe_floats(im, priors->boxes, &dims), error);
 }
 
+/* Boxes [N, priors, 4], or [N, priors, classes, 4] where every class has its own. */
+static InferTensor *
+make_boxes(CaffeImport *im, CaffeLayer *layer, Priors *priors,
+           const InferCaffe__DetectionOutputParameter *p, GError **error)
+{
+  gint64 n = priors->n, classes = p->num_classes;
+  g_autofree float *own = p->share_location ? NULL : repeat(priors, classes, error);
+
+  if (!p->share_location && !own) {
+    return NULL;
+  }
+  InferTensor *codes =
+      caffe_reshape(im, layer, layer->in[0], (gint64[]){0, priors->n, 4}, 3, error);
+  InferTensor *boxes = codes ? decode(im, layer, codes, priors, p, error) : NULL;
+  priors->n = n;
+  return boxes && own ? caffe_reshape(im, layer, boxes, (gint64[]){0, n, classes, 4}, 4, error)
+                      : boxes;
+}
+
+/* A number that can be changed without building anew. */
+static InferTensor *
+threshold_input(CaffeImport *im, const char *name, double value, GError **error)
+{
+  g_autoptr(InferArray) array = infer_array_new_float((float)value);
+
+  return infer_network_add_input(im->network, name, INFER_TYPE_FLOAT, &INFER_DIMS_SCALAR, array,
+                                 error);
+}
+
 static gboolean
 mark_detections(CaffeImport *im, CaffeLayer *layer, InferTensor *const *out,
                 const InferCaffe__DetectionOutputParameter *p, GError **error)
@@ -217,10 +276,6 @@ check_output_layer(CaffeImport *im, CaffeLayer *layer, GError **error)
   if (im->detections) {
     return caffe_error(error, INFER_ERROR_UNSUPPORTED, "a second layer of detections");
   }
-  if (!p->share_location) {
-    return caffe_error(error, INFER_ERROR_UNSUPPORTED,
-                       "boxes that differ by class (share_location: false) are not supported");
-  }
   if (p->nms_param && p->nms_param->eta != 1) {
     return caffe_error(error, INFER_ERROR_UNSUPPORTED,
                        "a threshold that adapts (eta: %g) is not supported",
@@ -241,10 +296,9 @@ emit_detection_output(CaffeImport *im, CaffeLayer *layer, GError **error)
     return FALSE;
   }
   gint64 classes = p->num_classes;
-  InferTensor *codes = caffe_reshape(im, layer, layer->in[0], (gint64[]){0, priors.n, 4}, 3, error);
   InferTensor *scores =
       caffe_reshape(im, layer, layer->in[1], (gint64[]){0, priors.n, classes}, 3, error);
-  InferTensor *boxes = codes && scores ? decode(im, layer, codes, &priors, p, error) : NULL;
+  InferTensor *boxes = scores ? make_boxes(im, layer, &priors, p, error) : NULL;
   if (!boxes) {
     return FALSE;
   }
@@ -253,7 +307,11 @@ emit_detection_output(CaffeImport *im, CaffeLayer *layer, GError **error)
   gint64 total = p->keep_top_k > 0 ? MIN(kept, p->keep_top_k) : kept;
   double threshold = p->has_confidence_threshold ? (double)p->confidence_threshold : 0;
   double overlap = p->nms_param ? (double)p->nms_param->nms_threshold : 0.3;
-  InferTensor *in[4] = {boxes, scores, caffe_float(im, threshold), caffe_float(im, overlap)};
+  InferTensor *in[4] = {boxes, scores, threshold_input(im, "score_threshold", threshold, error)};
+  in[3] = in[2] ? threshold_input(im, "iou_threshold", overlap, error) : NULL;
+  if (!in[3]) {
+    return FALSE;
+  }
   GVariant *attrs = infer_attrs_new(
       "max_per_class", 'i', per_class, "max_total", 'i', total, "order", 's', "xy", "class_offset",
       'i', (gint64)0, "background", 'i', (gint64)MAX(p->background_label_id, -1), NULL);

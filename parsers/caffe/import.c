@@ -14,8 +14,10 @@ problem(CaffeImport *im, const CaffeDef *layer, const char *text, gint code)
   if (im->problems->len == 0) {
     im->problem_code = code;
   }
-  g_ptr_array_add(im->problems, g_strdup_printf("'%s' (%s): %s", layer->name ? layer->name : "",
-                                                layer->type, text));
+  guint line = caffe_net_line(im->net, layer);
+  g_autofree char *where = line ? g_strdup_printf(" in line %u", line) : g_strdup("");
+  g_ptr_array_add(im->problems, g_strdup_printf("'%s' (%s)%s: %s", layer->name ? layer->name : "",
+                                                layer->type, where, text));
 }
 
 static gboolean
@@ -58,7 +60,9 @@ emit_op(CaffeImport *im, CaffeLayer *layer, GError **error)
     return FALSE;
   }
   static const CaffeOp custom = {"custom", caffe_custom_emit, NULL};
-  if ((!op || !op->emit) && caffe_custom_is(layer)) {
+  /* The one layer in Python that is known is there for nets without a plugin. */
+  gboolean open = !op || !op->emit || g_str_equal(layer->def->type, "Python");
+  if (open && caffe_custom_is(layer)) {
     op = &custom;
   }
   if (!op || !op->emit) {
@@ -152,6 +156,7 @@ import_clear(CaffeImport *im)
   g_clear_pointer(&im->blobs, g_hash_table_unref);
   g_clear_pointer(&im->weights_of, g_hash_table_unref);
   g_clear_pointer(&im->ops, g_hash_table_unref);
+  g_clear_pointer(&im->shared, g_hash_table_unref);
   g_clear_pointer(&im->problems, g_ptr_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CaffeImport, import_clear)
@@ -169,6 +174,8 @@ import(CaffeNet *net, CaffeNet *weights, const char *folder, const InferParseOpt
   im.layers = g_ptr_array_new();
   im.blobs = g_hash_table_new(g_str_hash, g_str_equal);
   im.problems = g_ptr_array_new_with_free_func(g_free);
+  im.shared =
+      g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)infer_array_unref);
   index_all(&im);
   if (!caffe_select(&im, outputs, error) || !caffe_inputs(&im, error)) {
     return NULL;

@@ -34,6 +34,7 @@ struct _CaffeImport {
   GHashTable *blobs;      /* name to InferTensor, as of the current layer */
   GHashTable *weights_of; /* name of a layer to its CaffeDef with weights */
   GHashTable *ops;        /* type to CaffeOp */
+  GHashTable *shared;     /* name of weights that layers share to InferArray */
   GPtrArray *problems;    /* texts */
   gint problem_code;
   gint64 first_batch; /* what inputs say as their batch where it became a symbol, else 0 */
@@ -67,6 +68,17 @@ gboolean caffe_custom_is(const CaffeLayer *layer);
 gboolean caffe_custom_emit(CaffeImport *im, CaffeLayer *layer, GError **error);
 /** caffe_custom_check: refuses a message that Caffe's own layer does not have. */
 gboolean caffe_custom_check(const CaffeImport *im, const CaffeLayer *layer, GError **error);
+
+/* paramstring.c */
+
+/**
+ * caffe_param_string:
+ * @text: the parameters of a layer in Python, as a mapping in YAML or a dictionary in Python
+ * @fields: (element-type utf8 GVariant): gets them: integers, floats, texts, and lists of these
+ *
+ * Returns: success
+ */
+gboolean caffe_param_string(const char *text, GHashTable *fields, GError **error);
 
 extern const CaffeOp caffe_ops_convolution[], caffe_ops_pooling[], caffe_ops_pointwise[],
     caffe_ops_norm[], caffe_ops_shape[], caffe_ops_resize[], caffe_ops_detection[],

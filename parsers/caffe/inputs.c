@@ -110,21 +110,63 @@ dummy_dims(const InferCaffe__DummyDataParameter *p, gsize top, InferDims *dims, 
   return TRUE;
 }
 
-/* The images of a data set: three channels of the size that is cut out. */
-static gboolean
-data_dims(const CaffeDef *layer, InferDims *dims, GError **error)
+/* What a layer says of the images that it reads; in the oldest nets its own message has what
+ * transform_param says today. */
+typedef struct {
+  guint32 batch, crop, height, width;
+  gboolean gray;
+  double scale;
+  const char *mean_file;
+} Images;
+
+static Images
+read_images(const CaffeDef *layer)
 {
   const InferCaffe__TransformationParameter *t = layer->transform_param;
   const InferCaffe__DataParameter *p = layer->data_param;
-  guint32 crop = t && t->crop_size ? t->crop_size : p ? p->crop_size : 0;
+  const InferCaffe__ImageDataParameter *image = layer->image_data_param;
+  const InferCaffe__WindowDataParameter *window = layer->window_data_param;
+  Images i = {.batch = 1, .scale = 1};
 
-  if (crop == 0) {
+#define OLD(from)                                                                                  \
+  i.batch = from->has_batch_size ? from->batch_size : 1;                                           \
+  i.crop = from->crop_size;                                                                        \
+  i.scale = (double)from->scale;                                                                   \
+  i.mean_file = from->mean_file
+  if (image) {
+    OLD(image);
+    i.height = image->new_height;
+    i.width = image->new_width;
+    i.gray = !image->is_color;
+  } else if (window) {
+    OLD(window);
+  } else if (p) {
+    OLD(p);
+  }
+#undef OLD
+  if (t) {
+    i.crop = t->crop_size ? t->crop_size : i.crop;
+    i.scale = t->has_scale || i.scale == 1 ? (double)t->scale : i.scale;
+    i.mean_file = t->mean_file && t->mean_file[0] ? t->mean_file : i.mean_file;
+    i.gray = i.gray || t->force_gray;
+  }
+  i.height = i.crop ? i.crop : i.height;
+  i.width = i.crop ? i.crop : i.width;
+  return i;
+}
+
+/* The images of a data set: three channels of the size that is cut out, or that they get. */
+static gboolean
+data_dims(const CaffeDef *layer, InferDims *dims, GError **error)
+{
+  Images images = read_images(layer);
+
+  if (images.height == 0 || images.width == 0) {
     return caffe_error(error, INFER_ERROR_UNSUPPORTED,
                        "the size of its images is in a data set; put a layer of type Input with "
                        "input_param { shape { dim: ... } } in its place");
   }
-  *dims =
-      INFER_DIMS(p && p->batch_size ? p->batch_size : 1, t && t->force_gray ? 1 : 3, crop, crop);
+  *dims = INFER_DIMS(MAX(images.batch, 1), images.gray ? 1 : 3, images.height, images.width);
   return TRUE;
 }
 
@@ -155,16 +197,17 @@ preprocess(CaffeImport *im, const CaffeDef *layer, GError **error)
 {
   const InferCaffe__TransformationParameter *t = layer->transform_param;
   InferPreprocess pre = *infer_model_info_get_preprocess(im->info);
+  Images images = read_images(layer);
   float mean[3] = {0, 0, 0};
 
-  if (!t) {
+  if (!t && images.scale == 1 && !images.mean_file) {
     return TRUE;
   }
-  for (gsize i = 0; i < 3 && t->n_mean_value > 0; i++) {
+  for (gsize i = 0; t && i < 3 && t->n_mean_value > 0; i++) {
     mean[i] = t->mean_value[t->n_mean_value == 1 ? 0 : MIN(i, t->n_mean_value - 1)];
   }
-  if (t->mean_file && t->mean_file[0] && im->folder) {
-    g_autofree char *path = g_canonicalize_filename(t->mean_file, im->folder);
+  if (images.mean_file && images.mean_file[0] && im->folder) {
+    g_autofree char *path = g_canonicalize_filename(images.mean_file, im->folder);
     g_autoptr(InferArray) array = infer_caffe_load_mean(path, error);
     if (!array) {
       return FALSE;
@@ -172,8 +215,8 @@ preprocess(CaffeImport *im, const CaffeDef *layer, GError **error)
     infer_caffe_channel_means(array, mean);
   }
   for (guint i = 0; i < 3; i++) {
-    pre.scale[i] = t->scale;
-    pre.bias[i] = -mean[i] * t->scale;
+    pre.scale[i] = (float)images.scale;
+    pre.bias[i] = -mean[i] * (float)images.scale;
   }
   infer_model_info_set_preprocess(im->info, &pre);
   return TRUE;

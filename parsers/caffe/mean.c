@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "import.h"
 
+#include "../plugin.h"
+
+#include <string.h>
+
 static const WireRule mean_rules[] = {
     {1, WIRE_KEEP},
     {2, WIRE_KEEP},
@@ -12,8 +16,84 @@ static const WireRule mean_rules[] = {
     {0},
 };
 
-InferArray *
-infer_caffe_parse_mean(GBytes *bytes, const char *source, GError **error)
+/* The header of NumPy's files is a dictionary in Python: its type of element and its shape. */
+static gboolean
+read_header(const guint8 *data, gsize size, InferType *type, InferDims *dims, gsize *start,
+            GError **error)
+{
+  static const struct {
+    const char *descr;
+    InferType type;
+  } types[] = {{"<f4", INFER_TYPE_FLOAT},
+               {"<f8", INFER_TYPE_DOUBLE},
+               {"<f2", INFER_TYPE_FLOAT16},
+               {"|u1", INFER_TYPE_UINT8}};
+  g_autoptr(GHashTable) fields = parsers_fields_new();
+  gboolean old = size > 6 && data[6] == 1;
+  gsize from = old ? 10 : 12, length = 0, n = 0;
+
+  for (gsize i = from; size >= from && i-- > 8;) {
+    length = length << 8 | data[i];
+  }
+  if (size < from || length > size - from || length > 1 << 16) {
+    return caffe_error(error, INFER_ERROR_MODEL, "damaged: it has no header of NumPy");
+  }
+  g_autofree char *raw = g_strndup((const char *)data + from, length);
+  g_autofree char *text = g_utf8_make_valid(raw, -1);
+  if (!caffe_param_string(text, fields, error)) {
+    return FALSE;
+  }
+  GVariant *descr = g_hash_table_lookup(fields, "descr");
+  GVariant *fortran = g_hash_table_lookup(fields, "fortran_order");
+  GVariant *shape = g_hash_table_lookup(fields, "shape");
+  *type = INFER_TYPE_UNDEFINED;
+  for (gsize i = 0; i < G_N_ELEMENTS(types); i++) {
+    if (descr && g_variant_is_of_type(descr, G_VARIANT_TYPE_STRING) &&
+        g_str_equal(g_variant_get_string(descr, NULL), types[i].descr)) {
+      *type = types[i].type;
+    }
+  }
+  if (*type == INFER_TYPE_UNDEFINED || !shape ||
+      !g_variant_is_of_type(shape, G_VARIANT_TYPE("ax")) ||
+      (fortran && g_variant_is_of_type(fortran, G_VARIANT_TYPE_INT64) &&
+       g_variant_get_int64(fortran))) {
+    return caffe_error(error, INFER_ERROR_UNSUPPORTED,
+                       "'%s': floats or bytes in C's order can be read", text);
+  }
+  const gint64 *list = g_variant_get_fixed_array(shape, &n, sizeof *list);
+  gboolean batch = n == 4 && list[0] == 1;
+  if (n != 1 && n != 3 && !batch) {
+    return caffe_error(error, INFER_ERROR_MODEL, "%" G_GSIZE_FORMAT " dimensions are no mean image",
+                       n);
+  }
+  *dims = n == 1 ? INFER_DIMS(list[0], 1, 1) : INFER_DIMS(list[n - 3], list[n - 2], list[n - 1]);
+  *start = from + length;
+  return TRUE;
+}
+
+static InferArray *
+parse_numpy(GBytes *bytes, GError **error)
+{
+  gsize size = 0, start = 0;
+  const guint8 *data = g_bytes_get_data(bytes, &size);
+  InferType type = INFER_TYPE_UNDEFINED;
+  InferDims dims;
+
+  if (!read_header(data, size, &type, &dims, &start, error)) {
+    return NULL;
+  }
+  g_autoptr(InferArray) from =
+      infer_array_new_from_data(type, &dims, data + start, size - start, error);
+  InferArray *to = from ? infer_array_new(INFER_TYPE_FLOAT, &dims, error) : NULL;
+  gint64 count = to ? infer_array_count(to) : 0;
+  for (gint64 i = 0; i < count; i++) {
+    ((float *)to->data)[i] = (float)infer_array_get_double(from, (gsize)i);
+  }
+  return to;
+}
+
+static InferArray *
+parse_blob(GBytes *bytes, GError **error)
 {
   gsize size = 0;
   const guint8 *data = g_bytes_get_data(bytes, &size);
@@ -38,6 +118,23 @@ infer_caffe_parse_mean(GBytes *bytes, const char *source, GError **error)
   if (blob) {
     infer_caffe__blob_proto__free_unpacked(blob, &net.allocator.base);
   }
+  if (trouble) {
+    g_propagate_error(error, trouble);
+  }
+  return array;
+}
+
+InferArray *
+infer_caffe_parse_mean(GBytes *bytes, const char *source, GError **error)
+{
+  static const guint8 numpy[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
+  gsize size = 0;
+  const guint8 *data = g_bytes_get_data(bytes, &size);
+  GError *trouble = NULL;
+  InferArray *array = size >= sizeof numpy && memcmp(data, numpy, sizeof numpy) == 0
+                          ? parse_numpy(bytes, &trouble)
+                          : parse_blob(bytes, &trouble);
+
   if (!array) {
     caffe_error(error, (InferError)trouble->code, "%s: %s", source ? source : "mean",
                 trouble->message);

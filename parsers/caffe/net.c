@@ -25,16 +25,15 @@ static const WireRule blob_rules[] = {
   }
 
 static const WireRule layer_rules[] = {
-    KEEP(1),   KEEP(2),   KEEP(3),   KEEP(4),   {7, WIRE_MESSAGE, blob_rules},
-    KEEP(8),   KEEP(9),   KEEP(10),  KEEP(100), KEEP(103),
-    KEEP(104), KEEP(106), KEEP(107), KEEP(108), KEEP(109),
-    KEEP(110), KEEP(111), KEEP(117), KEEP(118), KEEP(119),
-    KEEP(120), KEEP(121), KEEP(122), KEEP(123), KEEP(125),
-    KEEP(126), KEEP(128), KEEP(130), KEEP(131), KEEP(133),
-    KEEP(134), KEEP(135), KEEP(136), KEEP(137), KEEP(138),
-    KEEP(139), KEEP(140), KEEP(141), KEEP(142), KEEP(143),
-    KEEP(144), KEEP(146), KEEP(147), KEEP(148), KEEP(202),
-    KEEP(203), KEEP(204), KEEP(206), {0},
+    KEEP(1),   KEEP(2),   KEEP(3),   KEEP(4),   KEEP(6),   {7, WIRE_MESSAGE, blob_rules},
+    KEEP(115), KEEP(129), KEEP(145), KEEP(8),   KEEP(9),   KEEP(10),
+    KEEP(100), KEEP(103), KEEP(104), KEEP(106), KEEP(107), KEEP(108),
+    KEEP(109), KEEP(110), KEEP(111), KEEP(117), KEEP(118), KEEP(119),
+    KEEP(120), KEEP(121), KEEP(122), KEEP(123), KEEP(125), KEEP(126),
+    KEEP(128), KEEP(130), KEEP(131), KEEP(133), KEEP(134), KEEP(135),
+    KEEP(136), KEEP(137), KEEP(138), KEEP(139), KEEP(140), KEEP(141),
+    KEEP(142), KEEP(143), KEEP(144), KEEP(146), KEEP(147), KEEP(148),
+    KEEP(202), KEEP(203), KEEP(204), KEEP(206), {0},
 };
 static const WireRule v0_rules[] = {
     KEEP(1),  KEEP(2),
@@ -57,6 +56,9 @@ static const WireRule v1_rules[] = {
     KEEP(4),
     KEEP(5),
     {6, WIRE_MESSAGE, blob_rules},
+    KEEP(1001),
+    KEEP(15),
+    KEEP(20),
     KEEP(9),
     KEEP(10),
     KEEP(11),
@@ -97,7 +99,6 @@ static const WireRule net_weights[] = {
 
 /* Fields that matter to training, or to how Caffe computes, and nothing else. */
 static const char *const skipped[] = {
-    "param",
     "blobs_lr",
     "weight_decay",
     "loss_weight",
@@ -110,8 +111,6 @@ static const char *const skipped[] = {
     "debug_info",
     "hdf5_data_param",
     "hdf5_output_param",
-    "image_data_param",
-    "window_data_param",
     "annotated_data_param",
     "multibox_loss_param",
     "detection_evaluate_param",
@@ -131,6 +130,14 @@ static const char *const skipped[] = {
     "prefetch",
     "force_encoded_color",
     "shuffle_images",
+    "shuffle",
+    "root_folder",
+    "fg_threshold",
+    "bg_threshold",
+    "fg_fraction",
+    "context_pad",
+    "crop_mode",
+    "cache_images",
     "det_fg_threshold",
     "det_bg_threshold",
     "det_fg_fraction",
@@ -170,12 +177,19 @@ caffe_net_free(CaffeNet *net)
   g_clear_pointer(&net->layers, g_ptr_array_unref);
   g_clear_pointer(&net->owned, g_ptr_array_unref);
   g_clear_pointer(&net->custom, g_ptr_array_unref);
+  g_clear_pointer(&net->lines, g_hash_table_unref);
   if (net->proto) {
     infer_caffe__net_parameter__free_unpacked(net->proto, &net->allocator.base);
   }
   g_clear_pointer(&net->ranges, g_array_unref);
   g_clear_pointer(&net->bytes, g_bytes_unref);
   g_free(net);
+}
+
+guint
+caffe_net_line(const CaffeNet *net, const CaffeDef *layer)
+{
+  return GPOINTER_TO_UINT(g_hash_table_lookup(net->lines, layer));
 }
 
 static CaffeNet *
@@ -189,6 +203,7 @@ net_new(gsize size)
   net->layers = g_ptr_array_new();
   net->owned = g_ptr_array_new_with_free_func(g_free);
   net->custom = g_ptr_array_new_with_free_func(prototext_custom_free);
+  net->lines = g_hash_table_new(NULL, NULL);
   return net;
 }
 
@@ -208,7 +223,7 @@ caffe_net_from_text(GBytes *bytes, GError **error)
   infer_caffe__net_parameter__init(net->proto);
   if (!prototext_read_custom(text, size, &net->proto->base, allocator, skipped,
                              &infer_caffe__layer_parameter__descriptor, "_param", net->custom,
-                             error) ||
+                             net->lines, error) ||
       !caffe_net_upgrade(net, error)) {
     return NULL;
   }

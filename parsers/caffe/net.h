@@ -30,6 +30,7 @@ typedef struct {
   GPtrArray *layers;
   GPtrArray *owned;  /* what upgrading made */
   GPtrArray *custom; /* PrototextCustom: messages of layers that Caffe does not have */
+  GHashTable *lines; /* line of a text by CaffeDef */
 } CaffeNet;
 
 /** caffe_net_from_text: reads a prototxt. */
@@ -41,6 +42,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CaffeNet, caffe_net_free)
 
 /** caffe_net_upgrade: makes @layers of layers of every age. */
 gboolean caffe_net_upgrade(CaffeNet *net, GError **error);
+
+/** caffe_net_line: Returns: the line in which a layer begins, 0 where there is no text */
+guint caffe_net_line(const CaffeNet *net, const CaffeDef *layer);
 
 /** caffe_blob_count: Returns: the elements of a blob, -1 when its dimensions are damaged */
 gint64 caffe_blob_count(const CaffeBlob *blob, InferDims *dims);

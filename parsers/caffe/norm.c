@@ -63,11 +63,23 @@ emit_batch_norm(CaffeImport *im, CaffeLayer *layer, GError **error)
     double value = infer_array_get_double(sum, 0);
     factor = value == 0 ? 0 : 1 / value;
   }
-  InferTensor *in[5] = {layer->in[0], constant_vector(im, channels, 1, error),
-                        constant_vector(im, channels, 0, error), NULL, NULL};
+  InferTensor *in[5] = {layer->in[0], NULL, NULL, NULL, NULL};
+  if (p && p->scale_bias) {
+    in[1] =
+        caffe_weight_tensor(im, layer, 3, &INFER_DIMS(channels), p->scale_filler, CAFFE_ONE, error);
+    in[2] = in[1] ? caffe_weight_tensor(im, layer, 4, &INFER_DIMS(channels), p->bias_filler,
+                                        CAFFE_ZERO, error)
+                  : NULL;
+  } else {
+    in[1] = constant_vector(im, channels, 1, error);
+    in[2] = constant_vector(im, channels, 0, error);
+  }
+  if (!in[1] || !in[2]) {
+    return FALSE;
+  }
   in[3] = moment(im, layer, 0, channels, factor, error);
   in[4] = in[3] ? moment(im, layer, 1, channels, factor, error) : NULL;
-  if (!in[1] || !in[2] || !in[4]) {
+  if (!in[4]) {
     return FALSE;
   }
   GVariant *attrs = infer_attrs_new("epsilon", 'f', p ? (double)p->eps : 1e-5, NULL);
@@ -132,9 +144,12 @@ emit_scale(CaffeImport *im, CaffeLayer *layer, GError **error)
   InferTensor *factor = NULL;
   InferDims dims;
 
-  if (!caffe_arity(layer, 1, 2, 1, error) ||
-      !along(layer->in[0], p->axis, layer->n_in == 2 ? MAX(layer->in[1]->dims.n, 0) : p->num_axes,
-             &dims, error)) {
+  if (!caffe_arity(layer, 1, 2, 1, error)) {
+    return FALSE;
+  }
+  gint64 n = layer->n_in == 2 ? MAX(layer->in[1]->dims.n, 0) : p->num_axes;
+  gboolean weights = layer->n_in == 1 || p->bias_term;
+  if (weights && !along(layer->in[0], p->axis, n, &dims, error)) {
     return FALSE;
   }
   factor = layer->n_in == 2 ? second_bottom(im, layer, p->axis, error)
@@ -252,7 +267,7 @@ emit_normalize(CaffeImport *im, CaffeLayer *layer, GError **error)
 }
 
 static gboolean
-emit_softmax(CaffeImport *im, CaffeLayer *layer, GError **error)
+softmax(CaffeImport *im, CaffeLayer *layer, const char *op, GError **error)
 {
   const InferCaffe__SoftmaxParameter *p = layer->def->softmax_param;
   gint axis;
@@ -262,7 +277,19 @@ emit_softmax(CaffeImport *im, CaffeLayer *layer, GError **error)
     return FALSE;
   }
   GVariant *attrs = infer_attrs_new("axis", 'i', (gint64)axis, NULL);
-  return caffe_top(layer, 0, caffe_add1(im, layer, "Softmax", attrs, layer->in[0], error));
+  return caffe_top(layer, 0, caffe_add1(im, layer, op, attrs, layer->in[0], error));
+}
+
+static gboolean
+emit_softmax(CaffeImport *im, CaffeLayer *layer, GError **error)
+{
+  return softmax(im, layer, "Softmax", error);
+}
+
+static gboolean
+emit_log_softmax(CaffeImport *im, CaffeLayer *layer, GError **error)
+{
+  return softmax(im, layer, "LogSoftmax", error);
 }
 
 const CaffeOp caffe_ops_norm[] = {
@@ -273,5 +300,6 @@ const CaffeOp caffe_ops_norm[] = {
     {"MVN", emit_mvn},
     {"Normalize", emit_normalize},
     {"Softmax", emit_softmax},
+    {"LogSoftmax", emit_log_softmax},
     {NULL, NULL},
 };

@@ -92,6 +92,20 @@ emit_swish(CaffeImport *im, CaffeLayer *layer, GError **error)
   return emit_one(im, layer, "Swish", infer_attrs_new("alpha", 'f', beta, NULL), error);
 }
 
+static gboolean
+emit_silu(CaffeImport *im, CaffeLayer *layer, GError **error)
+{
+  return emit_one(im, layer, "Swish", infer_attrs_new("alpha", 'f', 1.0, NULL), error);
+}
+
+/* MobileNetV3's: (x + 3) / 6 between 0 and 1. */
+static gboolean
+emit_hard_sigmoid(CaffeImport *im, CaffeLayer *layer, GError **error)
+{
+  return emit_one(im, layer, "HardSigmoid",
+                  infer_attrs_new("alpha", 'f', 1.0 / 6, "beta", 'f', 0.5, NULL), error);
+}
+
 /* x * scale + shift, without what does nothing. */
 static InferTensor *
 affine(CaffeImport *im, CaffeLayer *layer, InferTensor *x, double scale, double shift,
@@ -240,6 +254,7 @@ PLAIN(tanh, "Tanh")
 PLAIN(abs, "Abs")
 PLAIN(bnll, "Softplus")
 PLAIN(mish, "Mish")
+PLAIN(hard_swish, "HardSwish")
 PLAIN(identity, "Identity")
 
 const CaffeOp caffe_ops_pointwise[] = {
@@ -257,6 +272,13 @@ const CaffeOp caffe_ops_pointwise[] = {
     {"BNLL", emit_bnll},
     {"Swish", emit_swish},
     {"Mish", emit_mish},
+    {"SiLU", emit_silu},
+    {"HardSwish", emit_hard_swish},
+    {"HSwish", emit_hard_swish},
+    {"Hswish", emit_hard_swish},
+    {"HardSigmoid", emit_hard_sigmoid},
+    {"HSigmoid", emit_hard_sigmoid},
+    {"Hsigmoid", emit_hard_sigmoid},
     {"Threshold", emit_threshold},
     {"Eltwise", emit_eltwise},
     {"Axpy", emit_axpy},

@@ -66,9 +66,51 @@ check_output(const InferTensor *out, const gint64 want[2], GError **error)
       want[0], want[1], text);
 }
 
+/* The maxima and, as the second top, where in its plane each of them is. */
+static gboolean
+emit_masked(CaffeImport *im, CaffeLayer *layer, GVariant *attrs, const gint64 want[2],
+            GError **error)
+{
+  const gint64 *d = layer->in[0]->dims.d;
+  gint64 plane = 0;
+  InferTensor *out[2];
+
+  if (__builtin_mul_overflow(d[2], d[3], &plane) || plane > 1 << 24) {
+    g_variant_unref(g_variant_ref_sink(attrs));
+    return caffe_error(error, INFER_ERROR_UNSUPPORTED,
+                       "a mask of maxima counts pixels as floats; more than 2^24 cannot be");
+  }
+  if (!caffe_add_n(im, layer, "MaxPool", attrs, layer->in, 1, out, 2, error) ||
+      !check_output(out[0], want, error)) {
+    return FALSE;
+  }
+  InferTensor *place = caffe_add2(im, layer, "Mod", NULL, out[1], caffe_ints(im, &plane, 1), error);
+  GVariant *to = infer_attrs_new("to", 'i', (gint64)INFER_TYPE_FLOAT, NULL);
+  return caffe_top(layer, 0, out[0]) &&
+         caffe_top(layer, 1, caffe_add1(im, layer, "Cast", to, place, error));
+}
+
+/* What Caffe computes when it does not train: the mean of a window weighted by its own elements,
+ * which are not negative. */
+static InferTensor *
+weighted(CaffeImport *im, CaffeLayer *layer, GVariant *attrs, GError **error)
+{
+  g_autoptr(GVariant) owned = g_variant_ref_sink(attrs);
+  InferTensor *square = caffe_add2(im, layer, "Mul", NULL, layer->in[0], layer->in[0], error);
+  InferTensor *above = caffe_add1(im, layer, "AveragePool", owned, square, error);
+  InferTensor *below =
+      above ? caffe_add1(im, layer, "AveragePool", owned, layer->in[0], error) : NULL;
+  InferTensor *there = caffe_add2(im, layer, "Greater", NULL, below, caffe_float(im, 0), error);
+  InferTensor *in[3] = {there, caffe_add2(im, layer, "Div", NULL, above, below, error),
+                        caffe_float(im, 0)};
+
+  return in[0] && in[1] ? caffe_add(im, layer, "Where", NULL, in, 3, error) : NULL;
+}
+
 static gboolean
 emit_window(CaffeImport *im, CaffeLayer *layer, const Param *p, GError **error)
 {
+  gboolean stochastic = p->pool == INFER_CAFFE__POOLING_PARAMETER__POOL_METHOD__STOCHASTIC;
   gboolean average = p->pool == INFER_CAFFE__POOLING_PARAMETER__POOL_METHOD__AVE;
   gboolean up = p->round_mode == INFER_CAFFE__POOLING_PARAMETER__ROUND_MODE__CEIL && p->ceil_mode;
   gint64 want[2];
@@ -88,9 +130,28 @@ emit_window(CaffeImport *im, CaffeLayer *layer, const Param *p, GError **error)
       infer_attrs_new("kernel_shape", 'I', w.kernel, (gsize)2, "strides", 'I', w.stride, (gsize)2,
                       "pads", 'I', w.pad, (gsize)4, "ceil_mode", 'i', (gint64)up,
                       average ? "count_include_pad" : NULL, 'i', (gint64)1, NULL);
-  InferTensor *out =
-      caffe_add1(im, layer, average ? "AveragePool" : "MaxPool", attrs, layer->in[0], error);
+  if (layer->n_out == 2) {
+    return emit_masked(im, layer, attrs, want, error);
+  }
+  InferTensor *out = stochastic ? weighted(im, layer, attrs, error)
+                                : caffe_add1(im, layer, average ? "AveragePool" : "MaxPool", attrs,
+                                             layer->in[0], error);
   return out && check_output(out, want, error) && caffe_top(layer, 0, out);
+}
+
+/* One window over the whole image. */
+static Param
+all_of(const Param *p, const InferTensor *x)
+{
+  Param whole = *p;
+
+  whole.has_kernel_h = whole.has_kernel_w = TRUE;
+  whole.kernel_h = (guint32)MIN(x->dims.d[2], G_MAXUINT32);
+  whole.kernel_w = (guint32)MIN(x->dims.d[3], G_MAXUINT32);
+  whole.has_stride_h = whole.has_stride_w = whole.has_pad_h = whole.has_pad_w = FALSE;
+  whole.stride = 1;
+  whole.pad = 0;
+  return whole;
 }
 
 static gboolean
@@ -98,23 +159,25 @@ emit_pooling(CaffeImport *im, CaffeLayer *layer, GError **error)
 {
   const Param *p = layer->def->pooling_param;
 
-  if (layer->n_out == 2) {
-    return caffe_error(error, INFER_ERROR_UNSUPPORTED,
-                       "a mask of the maxima as a second top is not supported");
-  }
-  if (!caffe_arity(layer, 1, 1, 1, error) || !caffe_image(layer, 0, error)) {
+  if (!caffe_arity(layer, 1, 1, CLAMP(layer->n_out, 1, 2), error) ||
+      !caffe_image(layer, 0, error)) {
     return FALSE;
   }
   if (!p) {
     return caffe_error(error, INFER_ERROR_MODEL, "it has no pooling_param");
   }
-  if (p->pool == INFER_CAFFE__POOLING_PARAMETER__POOL_METHOD__STOCHASTIC) {
-    return caffe_error(error, INFER_ERROR_UNSUPPORTED, "stochastic pooling is not supported");
-  }
-  if (!p->global_pooling) {
-    return emit_window(im, layer, p, error);
-  }
   gboolean average = p->pool == INFER_CAFFE__POOLING_PARAMETER__POOL_METHOD__AVE;
+  gboolean max = p->pool == INFER_CAFFE__POOLING_PARAMETER__POOL_METHOD__MAX;
+  if (layer->n_out == 2 && !max) {
+    return caffe_error(error, INFER_ERROR_MODEL, "only maxima have a mask as a second top");
+  }
+  if (!p->global_pooling || layer->n_out == 2 || !(max || average)) {
+    Param whole = *p;
+    if (p->global_pooling) {
+      whole = all_of(p, layer->in[0]);
+    }
+    return emit_window(im, layer, &whole, error);
+  }
   return caffe_top(layer, 0,
                    caffe_add1(im, layer, average ? "GlobalAveragePool" : "GlobalMaxPool", NULL,
                               layer->in[0], error));

@@ -18,6 +18,7 @@ typedef struct {
   const ProtobufCMessageDescriptor *holder;
   const char *suffix;
   GPtrArray *custom;
+  GHashTable *lines;
 } Reader;
 
 static gsize
@@ -239,6 +240,9 @@ store_message(Reader *reader, ProtobufCMessage *message, const ProtobufCFieldDes
     return FALSE;
   }
   *(ProtobufCMessage **)at = inner;
+  if (reader->lines && depth == MAX_DEPTH) {
+    g_hash_table_insert(reader->lines, inner, GUINT_TO_POINTER(reader->in.line));
+  }
   return token_next(&reader->in, error) &&
          read_message(reader, inner, open == '{' ? '}' : '>', depth - 1, error);
 }
@@ -418,13 +422,14 @@ gboolean
 prototext_read_custom(const char *text, gsize size, ProtobufCMessage *message,
                       ProtobufCAllocator *allocator, const char *const *skipped,
                       const ProtobufCMessageDescriptor *holder, const char *suffix,
-                      GPtrArray *custom, GError **error)
+                      GPtrArray *custom, GHashTable *lines, GError **error)
 {
   Reader reader = {.allocator = allocator,
                    .skipped = skipped,
                    .holder = holder,
                    .suffix = suffix,
-                   .custom = custom};
+                   .custom = custom,
+                   .lines = lines};
 
   token_reader_init(&reader.in, text, size);
   return token_next(&reader.in, error) && read_message(&reader, message, 0, MAX_DEPTH, error);
@@ -434,5 +439,6 @@ gboolean
 prototext_read(const char *text, gsize size, ProtobufCMessage *message,
                ProtobufCAllocator *allocator, const char *const *skipped, GError **error)
 {
-  return prototext_read_custom(text, size, message, allocator, skipped, NULL, NULL, NULL, error);
+  return prototext_read_custom(text, size, message, allocator, skipped, NULL, NULL, NULL, NULL,
+                               error);
 }

@@ -45,10 +45,12 @@ void prototext_custom_free(gpointer custom);
  * @holder: messages of this type may have unknown fields
  * @suffix: whose names end so and which are messages
  * @custom: (element-type PrototextCustom): gets them
+ * @lines: (nullable): gets the lines, from 1, in which messages that are fields of @message begin;
+ *   keys are the messages
  */
 gboolean prototext_read_custom(const char *text, gsize size, ProtobufCMessage *message,
                                ProtobufCAllocator *allocator, const char *const *skipped,
                                const ProtobufCMessageDescriptor *holder, const char *suffix,
-                               GPtrArray *custom, GError **error);
+                               GPtrArray *custom, GHashTable *lines, GError **error);
 
 G_END_DECLS

@@ -64,6 +64,10 @@ included(const InferCaffe__NetState *state, const CaffeDef *layer)
 static gboolean
 is_training(const char *type)
 {
+  /* Branches have losses of their own, which all say so. */
+  if (g_str_has_suffix(type, "Loss")) {
+    return TRUE;
+  }
   static const char *const types[] = {"Accuracy",
                                       "SoftmaxWithLoss",
                                       "EuclideanLoss",

@@ -292,12 +292,18 @@ emit_arg_max(CaffeImport *im, CaffeLayer *layer, GError **error)
                      p->out_max_val ? caffe_add1(im, layer, "Identity", NULL, out[0], error)
                                     : caffe_add1(im, layer, "Cast", to, out[1], error));
   }
+  /* As many dimensions as the bottom has, but at least three. */
+  gint64 dims[INFER_MAX_DIMS] = {0, 1, k};
+  gsize rank = (gsize)MAX(layer->in[0]->dims.n, 3);
+  for (gsize i = 3; i < rank; i++) {
+    dims[i] = 1;
+  }
   out[1] = caffe_add1(im, layer, "Cast", to, out[1], error);
-  out[1] = caffe_reshape(im, layer, out[1], (gint64[]){0, 1, k}, 3, error);
+  out[1] = out[1] ? caffe_reshape(im, layer, out[1], dims, rank, error) : NULL;
   if (!p->out_max_val || !out[1]) {
     return caffe_top(layer, 0, out[1]);
   }
-  out[0] = caffe_reshape(im, layer, out[0], (gint64[]){0, 1, k}, 3, error);
+  out[0] = caffe_reshape(im, layer, out[0], dims, rank, error);
   return caffe_top(layer, 0,
                    caffe_add2(im, layer, "Concat", infer_attrs_new("axis", 'i', (gint64)1, NULL),
                               out[1], out[0], error));
@@ -355,7 +361,29 @@ emit_shuffle(CaffeImport *im, CaffeLayer *layer, GError **error)
       caffe_reshape(im, layer, x, (gint64[]){0, dims->d[1], dims->d[2], dims->d[3]}, 4, error));
 }
 
+/* Weights as they are. */
+static gboolean
+emit_parameter(CaffeImport *im, CaffeLayer *layer, GError **error)
+{
+  const InferCaffe__BlobShape *shape =
+      layer->def->parameter_param ? layer->def->parameter_param->shape : NULL;
+  InferDims dims = INFER_DIMS_SCALAR;
+
+  if (!caffe_arity(layer, 0, 0, 1, error)) {
+    return FALSE;
+  }
+  if (!shape || shape->n_dim > INFER_MAX_DIMS) {
+    return caffe_error(error, INFER_ERROR_MODEL,
+                       "it has no shape, or one of more than %d dimensions", INFER_MAX_DIMS);
+  }
+  for (gsize i = 0; i < shape->n_dim; i++) {
+    dims.d[dims.n++] = shape->dim[i];
+  }
+  return caffe_top(layer, 0, caffe_weight_tensor(im, layer, 0, &dims, NULL, CAFFE_SPREAD, error));
+}
+
 const CaffeOp caffe_ops_shape[] = {
+    {"Parameter", emit_parameter},
     {"Concat", emit_concat},
     {"Slice", emit_slice},
     {"Split", emit_split},

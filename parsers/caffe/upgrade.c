@@ -219,6 +219,21 @@ upgrade_v0(CaffeNet *net, const V0 *v0, CaffeDef *layer, GError **error)
   return TRUE;
 }
 
+/* The names of shared weights. */
+static void
+upgrade_names(CaffeNet *net, const V1 *v1, CaffeDef *layer)
+{
+  InferCaffe__ParamSpec *specs = owned(net, v1->n_param * sizeof *specs);
+
+  layer->param = owned(net, v1->n_param * sizeof *layer->param);
+  layer->n_param = v1->n_param;
+  for (gsize i = 0; i < v1->n_param; i++) {
+    infer_caffe__param_spec__init(&specs[i]);
+    specs[i].name = v1->param[i];
+    layer->param[i] = &specs[i];
+  }
+}
+
 static void
 upgrade_v1(const V1 *v1, CaffeDef *layer)
 {
@@ -230,6 +245,8 @@ upgrade_v1(const V1 *v1, CaffeDef *layer)
   layer->convolution_param = v1->convolution_param;
   layer->data_param = v1->data_param;
   layer->dropout_param = v1->dropout_param;
+  layer->image_data_param = v1->image_data_param;
+  layer->window_data_param = v1->window_data_param;
   layer->inner_product_param = v1->inner_product_param;
   layer->lrn_param = v1->lrn_param;
   layer->pooling_param = v1->pooling_param;
@@ -259,6 +276,7 @@ upgrade_old(CaffeNet *net, const V1 *v1, GError **error)
   }
   if (!v1->layer) {
     upgrade_v1(v1, layer);
+    upgrade_names(net, v1, layer);
   } else if (!upgrade_v0(net, v1->layer, layer, error)) {
     return FALSE;
   }
@@ -271,6 +289,7 @@ upgrade_old(CaffeNet *net, const V1 *v1, GError **error)
   layer->n_exclude = v1->n_exclude;
   layer->exclude = v1->exclude;
   g_ptr_array_add(net->layers, layer);
+  g_hash_table_insert(net->lines, layer, g_hash_table_lookup(net->lines, v1));
   return TRUE;
 }
 

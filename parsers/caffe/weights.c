@@ -76,6 +76,21 @@ draw_of_filler(const InferArray *array, const InferCaffe__FillerParameter *fille
   return TRUE;
 }
 
+/* What makes a deconvolution a bilinear interpolation. */
+static void
+fill_bilinear(InferArray *array)
+{
+  gint64 height = array->dims.d[2], width = array->dims.d[3];
+  double factor = ceil((double)width / 2), centre = (2 * factor - 1 - fmod(factor, 2)) / 2 / factor;
+  gint64 count = infer_array_count(array);
+  float *to = array->data;
+
+  for (gint64 i = 0; i < count; i++) {
+    double x = (double)(i % width) / factor, y = (double)(i / width % height) / factor;
+    to[i] = (float)((1 - fabs(x - centre)) * (1 - fabs(y - centre)));
+  }
+}
+
 gboolean
 caffe_fill(CaffeImport *im, InferArray *array, const InferCaffe__FillerParameter *filler,
            CaffeDefault fallback, GError **error)
@@ -91,6 +106,10 @@ caffe_fill(CaffeImport *im, InferArray *array, const InferCaffe__FillerParameter
   if (filler && !draw_of_filler(array, filler, &draw, error)) {
     return FALSE;
   }
+  if (filler && g_str_equal(filler->type, "bilinear") && array->dims.n == 4) {
+    fill_bilinear(array);
+    return TRUE;
+  }
   if (draw.spread == 0 && draw.middle == 0) {
     return TRUE;
   }
@@ -104,6 +123,19 @@ caffe_fill(CaffeImport *im, InferArray *array, const InferCaffe__FillerParameter
   return TRUE;
 }
 
+/* Counts weights that are made here against the greatest size. */
+static gboolean
+take_room(CaffeImport *im, gsize size, const InferDims *dims, GError **error)
+{
+  if (size > MAX_DRAWN - im->drawn) {
+    g_autofree char *text = infer_dims_to_string(dims);
+    return caffe_error(error, INFER_ERROR_MEMORY, "random weights of %s would make more than 1 GiB",
+                       text);
+  }
+  im->drawn += size;
+  return TRUE;
+}
+
 static InferArray *
 random_weights(CaffeImport *im, const InferDims *dims, const InferCaffe__FillerParameter *filler,
                CaffeDefault fallback, GError **error)
@@ -111,12 +143,9 @@ random_weights(CaffeImport *im, const InferDims *dims, const InferCaffe__FillerP
   gint64 count = infer_dims_count(dims);
   gsize size = count < 0 ? G_MAXSIZE : infer_type_size(INFER_TYPE_FLOAT, count);
 
-  if (size > MAX_DRAWN - im->drawn) {
-    g_autofree char *text = infer_dims_to_string(dims);
-    caffe_error(error, INFER_ERROR_MEMORY, "random weights of %s would make more than 1 GiB", text);
+  if (!take_room(im, size, dims, error)) {
     return NULL;
   }
-  im->drawn += size;
   g_autoptr(InferArray) array = infer_array_new(INFER_TYPE_FLOAT, dims, error);
   if (!array || !caffe_fill(im, array, filler, fallback, error)) {
     return NULL;
@@ -139,9 +168,38 @@ caffe_has_weights(const CaffeImport *im, const CaffeLayer *layer, guint index)
   return !im->weights || find_blob(im, layer, index) != NULL;
 }
 
-InferArray *
-caffe_weights(CaffeImport *im, const CaffeLayer *layer, guint index, const InferDims *dims,
-              const InferCaffe__FillerParameter *filler, CaffeDefault fallback, GError **error)
+/* The weights of the first layer that has them under the same name; there may be none. */
+static gboolean
+shared_weights(CaffeImport *im, const char *name, const InferDims *dims, InferArray **array,
+               GError **error)
+{
+  InferArray *first = name ? g_hash_table_lookup(im->shared, name) : NULL;
+
+  *array = NULL;
+  if (!first) {
+    return TRUE;
+  }
+  if (infer_array_count(first) != infer_dims_count(dims)) {
+    g_autofree char *left = infer_dims_to_string(&first->dims);
+    g_autofree char *right = infer_dims_to_string(dims);
+    return caffe_error(error, INFER_ERROR_SHAPE,
+                       "the weights '%s' that it shares are %s, it needs %s", name, left, right);
+  }
+  if (infer_dims_equal(&first->dims, dims)) {
+    *array = infer_array_ref(first);
+    return TRUE;
+  }
+  if (!take_room(im, first->size, dims, error)) {
+    return FALSE;
+  }
+  g_autoptr(GBytes) bytes = infer_array_get_bytes(first);
+  *array = infer_array_new_from_bytes(first->type, dims, bytes, error);
+  return *array != NULL;
+}
+
+static InferArray *
+own_weights(CaffeImport *im, const CaffeLayer *layer, guint index, const InferDims *dims,
+            const InferCaffe__FillerParameter *filler, CaffeDefault fallback, GError **error)
 {
   InferDims have;
 
@@ -165,6 +223,28 @@ caffe_weights(CaffeImport *im, const CaffeLayer *layer, guint index, const Infer
     return NULL;
   }
   return caffe_blob_array(im->weights, blob, dims, error);
+}
+
+InferArray *
+caffe_weights(CaffeImport *im, const CaffeLayer *layer, guint index, const InferDims *dims,
+              const InferCaffe__FillerParameter *filler, CaffeDefault fallback, GError **error)
+{
+  const char *name = index < layer->def->n_param ? layer->def->param[index]->name : NULL;
+  InferArray *array = NULL;
+
+  name = name && name[0] ? name : NULL;
+  if (!im->weights || !find_blob(im, layer, index)) {
+    if (!shared_weights(im, name, dims, &array, error)) {
+      return NULL;
+    }
+  }
+  if (!array) {
+    array = own_weights(im, layer, index, dims, filler, fallback, error);
+  }
+  if (array && name && !g_hash_table_contains(im->shared, name)) {
+    g_hash_table_insert(im->shared, (gpointer)name, infer_array_ref(array));
+  }
+  return array;
 }
 
 InferTensor *

@@ -132,7 +132,7 @@ INFER_API InferNetwork *infer_parse_caffe_bytes(GBytes *prototxt, GBytes *caffem
 
 /**
  * infer_caffe_load_mean:
- * @path: a mean image as Caffe computes it (binaryproto)
+ * @path: a mean image as Caffe computes it (binaryproto), or as NumPy stores it (npy)
  * @error: return location
  *
  * Returns: (transfer full) (nullable): channels x height x width floats

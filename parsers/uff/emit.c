@@ -51,6 +51,51 @@ uff_list(UffImport *im, const gint64 *values, gsize n)
   return infer_network_add_constant(im->network, NULL, array);
 }
 
+InferTensor *
+uff_float(UffImport *im, double value)
+{
+  g_autoptr(InferArray) array = infer_array_new_float((float)value);
+
+  return infer_network_add_constant(im->network, NULL, array);
+}
+
+InferTensor *
+uff_to_int64(UffImport *im, UffNode *node, InferTensor *tensor, GError **error)
+{
+  if (!tensor || tensor->type == INFER_TYPE_INT64) {
+    return tensor;
+  }
+  if (tensor->value && infer_type_is_integer(tensor->type)) {
+    g_autoptr(InferArray) wide = infer_array_new(INFER_TYPE_INT64, &tensor->value->dims, error);
+    for (gint64 i = 0; wide && i < infer_array_count(wide); i++) {
+      ((gint64 *)wide->data)[i] = infer_array_get_int(tensor->value, (gsize)i);
+    }
+    return wide ? infer_network_add_constant(im->network, NULL, wide) : NULL;
+  }
+  return uff_add1(im, node, "Cast", infer_attrs_new("to", 'i', (gint64)INFER_TYPE_INT64, NULL),
+                  tensor, error);
+}
+
+gint
+uff_const_ints(UffImport *im, UffNode *node, guint index, gint64 *values, gint max, GError **error)
+{
+  InferTensor *tensor = uff_in(im, node, index, error);
+  gint64 n = tensor && tensor->value ? infer_array_count(tensor->value) : -1;
+
+  if (!tensor) {
+    return -1;
+  }
+  if (n < 0 || n > max) {
+    uff_error(error, INFER_ERROR_UNSUPPORTED, "'%s' is not a constant of at most %d integers",
+              node->inputs[index]->def->id, max);
+    return -1;
+  }
+  for (gint64 i = 0; i < n; i++) {
+    values[i] = infer_array_get_int(tensor->value, (gsize)i);
+  }
+  return (gint)n;
+}
+
 /* The dimension that stands last moved to the second place, or back. */
 static InferTensor *
 move_channels(UffImport *im, UffNode *node, InferTensor *tensor, gboolean forth, GError **error)

@@ -63,6 +63,10 @@ join(UffImport *im, GError **error)
       }
       node->inputs[k]->readers++;
     }
+    const char *op = node->def->operation;
+    im->channels_last =
+        im->channels_last ||
+        ((g_str_equal(op, "Conv") || g_str_equal(op, "Pool")) && uff_channels_last(im, node, 0));
   }
   return TRUE;
 }
@@ -119,7 +123,9 @@ uff_field(const UffImport *im, const UffNode *node, const char *name)
 {
   for (gsize i = 0; i < node->def->n_fields; i++) {
     const InferUff__Entry *entry = node->def->fields[i];
-    if (entry->key && entry->value && g_str_equal(entry->key, name)) {
+    gsize length = strlen(name);
+    if (entry->key && entry->value && g_str_has_prefix(entry->key, name) &&
+        (entry->key[length] == 0 || g_str_has_prefix(entry->key + length, "_u_"))) {
       const InferUff__Data *data = entry->value;
       return data->ref ? g_hash_table_lookup(im->data, data->ref) : data;
     }
@@ -166,6 +172,45 @@ uff_ints(const UffImport *im, const UffNode *node, const char *name, gint64 *val
   return n;
 }
 
+gsize
+uff_doubles(const UffImport *im, const UffNode *node, const char *name, double *values, gsize max)
+{
+  const InferUff__Data *data = uff_field(im, node, name);
+  gsize n = 0;
+
+  if (data && (data->has_d || data->has_i) && max > 0) {
+    values[n++] = data->has_d ? data->d : (double)data->i;
+  }
+  for (gsize i = 0; data && data->d_list && i < data->d_list->n_val && n < max; i++) {
+    values[n++] = data->d_list->val[i];
+  }
+  for (gsize i = 0; data && data->i_list && i < data->i_list->n_val && n < max; i++) {
+    values[n++] = (double)data->i_list->val[i];
+  }
+  return n;
+}
+
+gsize
+uff_order(const UffImport *im, const UffNode *node, guint index, gint64 order[UFF_MAX_ORDER])
+{
+  const InferUff__Data *data = uff_field(im, node, "inputs_orders");
+  const InferUff__ListDimensionOrders *list = data ? data->dim_orders_list : NULL;
+  const InferUff__ListInt64 *have = list && index < list->n_val && list->val[index]->n_orders > 0
+                                        ? list->val[index]->orders[0]->value
+                                        : NULL;
+  gsize n = 0;
+
+  for (gsize i = 0; have && i < have->n_val; i++) {
+    gboolean range = have->val[i] == 2 && i + 1 < have->n_val && have->val[i + 1] == G_MAXINT32;
+    i += range;
+    if (n == UFF_MAX_ORDER) {
+      return 0;
+    }
+    order[n++] = range || have->val[i] >= 2 ? UFF_REST : have->val[i];
+  }
+  return n;
+}
+
 GVariant *
 uff_variant(const InferUff__Data *data)
 {
@@ -203,8 +248,8 @@ uff_variant(const InferUff__Data *data)
 }
 
 /* Types are 0x10000 for integers and 0x20000 for floats, plus their bits. */
-static InferType
-type_of(gint32 dtype)
+InferType
+uff_type(gint32 dtype)
 {
   switch (dtype) {
   case 0x10008:
@@ -230,7 +275,7 @@ uff_constant(const UffImport *im, const UffNode *node, GError **error)
   const InferUff__Data *values = uff_field(im, node, "values");
   const InferUff__Data *dtype = uff_field(im, node, "dtype");
   const InferUff__Data *shape = uff_field(im, node, "shape");
-  InferType type = type_of(dtype && dtype->has_dtype ? dtype->dtype : 0);
+  InferType type = uff_type(dtype && dtype->has_dtype ? dtype->dtype : 0);
   InferDims dims = INFER_DIMS_SCALAR;
 
   if (type == INFER_TYPE_UNDEFINED || !values || !values->has_blob_range ||
@@ -256,12 +301,8 @@ uff_constant(const UffImport *im, const UffNode *node, GError **error)
 gboolean
 uff_channels_last(const UffImport *im, const UffNode *node, guint index)
 {
-  const InferUff__Data *data = uff_field(im, node, "inputs_orders");
-  const InferUff__ListDimensionOrders *list = data ? data->dim_orders_list : NULL;
+  gint64 order[UFF_MAX_ORDER];
+  gsize n = uff_order(im, node, index, order);
 
-  if (!list || index >= list->n_val || list->val[index]->n_orders == 0) {
-    return FALSE;
-  }
-  const InferUff__ListInt64 *order = list->val[index]->orders[0]->value;
-  return order && order->n_val > 0 && order->val[order->n_val - 1] == 1;
+  return n > 0 && order[n - 1] == 1;
 }

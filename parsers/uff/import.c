@@ -65,9 +65,12 @@ emit_input(UffImport *im, UffNode *node, GError **error)
     return FALSE;
   }
   dims.d[0] = infer_network_add_symbol(im->network, "batch", 1, 1, max);
-  return uff_out(node,
-                 infer_network_add_input(im->network, name, INFER_TYPE_FLOAT, &dims, NULL, error),
-                 FALSE);
+  const InferUff__Data *dtype = uff_field(im, node, "dtype");
+  InferType type = dtype && dtype->has_dtype ? uff_type(dtype->dtype) : INFER_TYPE_FLOAT;
+  if (type == INFER_TYPE_UNDEFINED || !infer_type_is_integer(type)) {
+    type = INFER_TYPE_FLOAT;
+  }
+  return uff_out(node, infer_network_add_input(im->network, name, type, &dims, NULL, error), FALSE);
 }
 
 static const UffOp uff_ops_input[] = {{"Input", emit_input}, {NULL, NULL}};
@@ -132,7 +135,8 @@ emit_node(UffImport *im, UffNode *node)
   for (guint i = 0; i < node->n_inputs; i++) {
     node->failed = node->failed || node->inputs[i]->failed;
   }
-  if (!op && is_plugin(node)) {
+  /* A user's plugin stands before the layers of TensorRT's that are built in. */
+  if ((!op || node->def->operation[0] == '_') && is_plugin(node)) {
     op = &plugin;
   }
   if (!op && node->def->operation[0] == '_') {
@@ -231,6 +235,9 @@ find_outputs(UffImport *im, GPtrArray *outputs, GError **error)
 static gboolean
 mark_output(UffImport *im, UffNode *node, GError **error)
 {
+  if (node->detections) {
+    return TRUE;
+  }
   InferTensor *tensor = uff_out_plain(im, node, error);
   g_autofree char *name = g_utf8_make_valid(node->def->id, -1);
 
@@ -238,6 +245,24 @@ mark_output(UffImport *im, UffNode *node, GError **error)
     tensor = uff_add1(im, node, "Identity", NULL, tensor, error);
   }
   return tensor && infer_network_mark_output(im->network, tensor, name, error);
+}
+
+/* A name that is misspelt would leave the file's dimensions as they are. */
+static gboolean
+check_shapes(const UffImport *im, GError **error)
+{
+  const char *const *shapes = im->options ? im->options->shapes : NULL;
+
+  for (gsize i = 0; shapes && shapes[i]; i++) {
+    const char *colon = strrchr(shapes[i], ':');
+    g_autofree char *name = g_strndup(shapes[i], colon ? (gsize)(colon - shapes[i]) : 0);
+    const UffNode *node = g_hash_table_lookup(im->by_name, name);
+    if (!node || !g_str_equal(node->def->operation, "Input")) {
+      return uff_error(error, INFER_ERROR_ARGUMENT, "the shape '%s' is of no input of the graph",
+                       shapes[i]);
+    }
+  }
+  return TRUE;
 }
 
 static void
@@ -273,7 +298,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(UffImport, import_clear)
 static InferNetwork *
 parse(GBytes *bytes, const InferParseOptions *options, GError **error)
 {
-  static const UffOp *const families[] = {uff_ops_input, uff_ops_layers, uff_ops_shape};
+  static const UffOp *const families[] = {uff_ops_input, uff_ops_layers, uff_ops_shape,
+                                          uff_ops_slice, uff_ops_detection};
   g_auto(UffImport) im = {.options = options, .bytes = bytes};
   g_autoptr(GPtrArray) outputs = g_ptr_array_new();
   g_autoptr(InferModelInfo) info = infer_model_info_new();
@@ -283,12 +309,14 @@ parse(GBytes *bytes, const InferParseOptions *options, GError **error)
   im.ops = g_hash_table_new(g_str_hash, g_str_equal);
   im.problems = g_ptr_array_new_with_free_func(g_free);
   im.network = infer_network_new();
+  im.info = info;
   for (gsize i = 0; i < G_N_ELEMENTS(families); i++) {
     for (const UffOp *op = families[i]; op->name; op++) {
       g_hash_table_insert(im.ops, (gpointer)op->name, (gpointer)op);
     }
   }
-  if (!uff_graph_load(&im, error) || !find_outputs(&im, outputs, error)) {
+  if (!uff_graph_load(&im, error) || !check_shapes(&im, error) ||
+      !find_outputs(&im, outputs, error)) {
     return NULL;
   }
   for (guint i = 0; i < outputs->len; i++) {

@@ -9,6 +9,11 @@ const ExecFlag exec_flags[] = {
     {"onnx", EXEC_FLAG_STRING, "FILE", AT(onnx), 0, 0, "an ONNX model"},
     {"tf", EXEC_FLAG_STRING, "FILE", AT(tf), 0, 0, "a frozen TensorFlow GraphDef"},
     {"uff", EXEC_FLAG_STRING, "FILE", AT(uff), 0, 0, "a model in the Universal Framework Format"},
+    {"uffInput", EXEC_FLAG_STRINGS, "NAME,X,Y,Z", AT(uff_inputs), 0, 0,
+     "dimensions of an input that the file does not say, without the batch: channels, height and\n"
+     "        width, or with --uffNHWC height, width and channels; may be given more than once"},
+    {"uffNHWC", EXEC_FLAG_BOOL, NULL, AT(uff_nhwc), 0, 0,
+     "the inputs of --uffInput have their channels last"},
     {"deploy", EXEC_FLAG_STRING, "FILE", AT(deploy), 0, 0,
      "a net as Caffe's prototxt; --model is its caffemodel, without which weights are random"},
     {"model", EXEC_FLAG_STRING, "FILE", AT(model), 0, 0,

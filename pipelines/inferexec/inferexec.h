@@ -27,6 +27,8 @@ typedef struct {
   char *save_engine;
   char **outputs;
   GPtrArray *plugins;
+  GPtrArray *uff_inputs;
+  gboolean uff_nhwc;
   char *device;
   char *load_inputs;
   char *export_profile;

@@ -51,6 +51,51 @@ parse_caffe(const ExecArgs *args, const InferParseOptions *options, GError **err
   return g_steal_pointer(&network);
 }
 
+/* "name,3,300,300" as the parser takes it; it finds out by the first layer whether the channels
+ * come first in the file too. */
+static char *
+uff_shape(const char *text, GError **error)
+{
+  g_auto(GStrv) parts = g_strsplit(text, ",", -1);
+  guint n = g_strv_length(parts);
+  guint64 dim;
+
+  for (guint i = 1; i < n; i++) {
+    if (!g_ascii_string_to_unsigned(parts[i], 10, 1, 1 << 24, &dim, NULL))
+      n = 0;
+  }
+  if (n != 4 || parts[0][0] == '\0') {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "--uffInput=%s: a name and three numbers from 1 are needed, as in in,3,300,300",
+                text);
+    return NULL;
+  }
+  return g_strdup_printf("%s:%sx%sx%s", parts[0], parts[1], parts[2], parts[3]);
+}
+
+static InferNetwork *
+parse_uff(const ExecArgs *args, InferParseOptions *options, GError **error)
+{
+  g_autoptr(GPtrArray) shapes = g_ptr_array_new_with_free_func(g_free);
+
+  for (guint i = 0; args->uff_inputs != NULL && i < args->uff_inputs->len; i++) {
+    char *shape = uff_shape(args->uff_inputs->pdata[i], error);
+    if (shape == NULL)
+      return NULL;
+    g_ptr_array_add(shapes, shape);
+  }
+  if (args->uff_nhwc && shapes->len == 0) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT, "--uffNHWC needs --uffInput");
+    return NULL;
+  }
+  g_ptr_array_add(shapes, NULL);
+  options->shapes = (const char *const *)shapes->pdata;
+  InferNetwork *network =
+      parse_as("uff", args->uff, INFER_FORMAT_UFF, infer_parse_uff, options, error);
+  options->shapes = NULL;
+  return network;
+}
+
 InferNetwork *
 exec_model_parse(const ExecArgs *args, GPtrArray *problems, GError **error)
 {
@@ -65,7 +110,7 @@ exec_model_parse(const ExecArgs *args, GPtrArray *problems, GError **error)
     return parse_as("tf", args->tf, INFER_FORMAT_TENSORFLOW, infer_parse_tensorflow, &options,
                     error);
   if (args->uff != NULL)
-    return parse_as("uff", args->uff, INFER_FORMAT_UFF, infer_parse_uff, &options, error);
+    return parse_uff(args, &options, error);
   if (args->deploy != NULL)
     return parse_caffe(args, &options, error);
   return infer_parse_file(args->model, &options, error);

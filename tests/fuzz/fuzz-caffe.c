@@ -51,8 +51,21 @@ weights(gboolean old)
     pw_message(layer, old ? 6 : 7, blob);
   }
   pw_message(layer, old ? 17 : 117, param);
+  for (guint i = 0; i < 2; i++) {
+    GByteArray *spec = g_byte_array_new();
+    pw_string(spec, 1, "w");
+    if (old) {
+      pw_string(layer, 1001, "w");
+      g_byte_array_unref(spec);
+    } else {
+      pw_message(layer, 6, spec);
+    }
+  }
   return layer;
 }
+
+static const char numpy[] = "\x93NUMPY\1\0\x45\0{'descr': '<f4', 'fortran_order': False, "
+                            "'shape': (1, 1, 2), }      \n\0\0\x80\x3f\0\0\0\x40";
 
 GPtrArray *
 fuzz_seeds(void)
@@ -67,5 +80,6 @@ fuzz_seeds(void)
     pw_message(net, old ? 2 : 100, weights(old == 1));
     g_ptr_array_add(seeds, g_byte_array_free_to_bytes(net));
   }
+  g_ptr_array_add(seeds, g_bytes_new_static(numpy, sizeof numpy - 1));
   return seeds;
 }

@@ -59,7 +59,43 @@ fuzz_seeds(void)
       "layer { name: 'q' type: 'PriorBox' bottom: 'b' bottom: 'x' top: 'q'\n"
       "  prior_box_param { min_size: 2 variance: 0.1 } }\n"
       "layer { name: 'v' type: 'Reshape' bottom: 'f' top: 'v' reshape_param { shape { dim: 0 dim: "
-      "2 dim: -1 } } }\n"};
+      "2 dim: -1 } } }\n",
+      "input: 'x' input_dim: [3, 2, 4, 1] input: 'c' input_shape { dim: 3 dim: 2 }\n"
+      "layer { name: 'l' type: 'LSTM' bottom: 'x' bottom: 'c' top: 'l' recurrent_param { "
+      "num_output: "
+      "3 } }\n"
+      "layer { name: 'r' type: 'RNN' bottom: 'l' bottom: 'c' top: 'r' param { name: 'w' } "
+      "recurrent_param { num_output: 2 } }\n",
+      "input: 'x' input_dim: [1, 8, 6, 6] input: 'i' input_shape { dim: 1 dim: 3 }\n"
+      "layer { name: 'p' type: 'Pooling' bottom: 'x' top: 'p' top: 'm' pooling_param { "
+      "kernel_size: "
+      "2 stride: 2 } }\n"
+      "layer { name: 'u' type: 'Upsample' bottom: 'p' bottom: 'm' top: 'u' upsample_param { scale: "
+      "2 "
+      "} }\n"
+      "layer { name: 's' type: 'Convolution' bottom: 'u' top: 's' param { name: 'w' } "
+      "convolution_param { num_output: 2 kernel_size: 1 bias_term: false } }\n"
+      "layer { name: 'd' type: 'Convolution' bottom: 'u' top: 'd' convolution_param { num_output: "
+      "4 "
+      "kernel_size: 1 } }\n"
+      "layer { name: 't' type: 'Python' bottom: 's' bottom: 'd' bottom: 'i' top: 't' python_param "
+      "{ "
+      "layer: 'ProposalLayer' param_str: \"{'feat_stride': 8, 'scales': (1,), 'ratios': [1]}\" } "
+      "}\n"
+      "layer { name: 'q' type: 'PSROIPooling' bottom: 'x' bottom: 't' top: 'q' psroi_pooling_param "
+      "{ "
+      "spatial_scale: 0.5 output_dim: 2 group_size: 2 } }\n",
+      "layer { name: 'x' type: 'ImageData' top: 'x' top: 'l' image_data_param { new_height: 8 "
+      "new_width: 8 } transform_param { mean_value: 9 scale: 0.5 } }\n"
+      "layer { name: 'i' type: 'Interp' bottom: 'x' top: 'i' interp_param { zoom_factor: 2 "
+      "pad_beg: "
+      "-1 } }\n"
+      "layer { name: 'o' type: 'Reorg' bottom: 'i' top: 'o' reorg_param { stride: 1 reverse: true "
+      "} "
+      "}\n"
+      "layer { name: 'a' type: 'ArgMax' bottom: 'o' top: 'a' argmax_param { top_k: 2 out_max_val: "
+      "true } }\n"
+      "layer { name: 'e' type: 'Parameter' top: 'e' parameter_param { shape { dim: 2 } } }\n"};
   GPtrArray *seeds = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
 
   for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {

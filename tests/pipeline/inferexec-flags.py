@@ -68,6 +68,17 @@ def test_formats(folder):
               out, "ip", [sum(X), 3 * sum(X) + 1])
     passes("--deploy without weights", run("--deploy=" + deploy, "--skipInference",
                                            "--device=cpu"))
+    image = write(folder + "/image.uff", m.uff_model(
+        m.uff_node("in", "Input"), m.uff_node("act", "Activation", ["in"], m.uff_entry(
+            "func", m.chunk(1, b"relu"))), m.uff_node("out", "MarkOutput", ["act"])))
+    values_of("--uffInput", run("--uff=" + image, "--uffInput=in,2,2,1", "--uffNHWC",
+                                "--loadInputs=in:" + raw, *load),
+              out, "act", [max(x, 0) for x in X])
+    fails("a UFF file without dimensions", run("--uff=" + image, *QUICK), "does not say")
+    fails("--uffInput of two numbers", run("--uff=" + image, "--uffInput=in,2,2", *QUICK),
+          "a name and three numbers")
+    fails("--uffInput of another name", run("--uff=" + image, "--uffInput=on,2,2,1", *QUICK),
+          "of no input")
     fails("--deploy and --onnx", run("--deploy=" + deploy, "--onnx=" + onnx), "give one")
     fails("an ONNX file as --uff", run("--uff=" + onnx, *QUICK), "gemm.onnx")
     fails("a prototxt as --onnx", run("--onnx=" + deploy, *QUICK), "net.prototxt")

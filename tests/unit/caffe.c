@@ -183,7 +183,7 @@ static void
 test_errors(void)
 {
   check_error(INPUT("1,3,4,4") "layer { name: 'a' type: 'Magic' bottom: 'x' top: 'a' } layer { "
-                               "name: 'b' type: 'LSTM' bottom: 'a' top: 'b' }",
+                               "name: 'b' type: 'Im2col' bottom: 'a' top: 'b' }",
               NULL, "2 layers cannot be used: 'a' (Magic)");
   check_error(INPUT("1,3") "layer { name: 'y' type: 'InnerProduct' bottom: 'x' top: 'y' "
                            "inner_product_param { num_output: 2 } }",

@@ -428,6 +428,31 @@ test_regions(void)
   refuse("infer.RoiPool", bins(1, 1), IN(counting(D(1, 1, 1, 1)), counting(D(1, 4))));
 }
 
+static GVariant *
+own_bins(gint64 outputs, gint64 group, double scale)
+{
+  return infer_attrs_new("output_dim", INT(outputs), "group_size", INT(group), "spatial_scale", 'f',
+                         scale, NULL);
+}
+
+static void
+test_own_bins(void)
+{
+  /* Four channels of 2x2: each bin of the one output is the mean of its quarter of its channel. */
+  check("infer.PsRoiPool", own_bins(1, 2, 1),
+        IN(counting(D(1, 4, 2, 2)), floats(D(2, 5), N(0, 0, 0, 1, 1, 0, 90, 90, 99, 99))),
+        D(2, 1, 2, 2), N(1, 6, 11, 16, 0, 0, 0, 0));
+  check("infer.PsRoiPool", own_bins(2, 1, 1),
+        IN(counting(D(1, 2, 1, 2)), floats(D(1, 5), N(0, NAN, -INFINITY, INFINITY, 1e30))),
+        D(1, 2, 1, 1), N(1.5, 3.5));
+  fail_late("infer.PsRoiPool", own_bins(1, 1, 1),
+            IN(counting(D(1, 1, 1, 1)), floats(D(1, 5), N(1, 0, 0, 1, 1))));
+  refuse("infer.PsRoiPool", own_bins(0, 1, 1), IN(counting(D(1, 1, 1, 1)), counting(D(1, 5))));
+  refuse("infer.PsRoiPool", own_bins(1, 2, 1), IN(counting(D(1, 3, 1, 1)), counting(D(1, 5))));
+  refuse("infer.PsRoiPool", own_bins(1, 1, NAN), IN(counting(D(1, 1, 1, 1)), counting(D(1, 5))));
+  refuse("infer.PsRoiPool", own_bins(1, 1, 1), IN(counting(D(1, 1, 1, 1)), counting(D(1, 4))));
+}
+
 static void
 test_proposal(void)
 {
@@ -530,7 +555,7 @@ test_odd(void)
       "RandomNormalLike Bernoulli Multinomial HannWindow DFT STFT MelWeightMatrix "
       "SoftmaxCrossEntropyLoss Adagrad RotaryEmbedding TfIdfVectorizer CastLike "
       "ArrayFeatureExtractor Binarizer LabelEncoder infer.PriorBox infer.Proposal "
-      "infer.RoiPool infer.Normalize infer.Reorg infer.YoloDecode TreeEnsemble";
+      "infer.RoiPool infer.PsRoiPool infer.Normalize infer.Reorg infer.YoloDecode TreeEnsemble";
   g_auto(GStrv) ops = g_strsplit(list, " ", -1);
   const InferDims dims[] = {SCALAR, D(0), D(2), D(2, 1), D(1, 2, 2), D(1, 6, 2, 2), D(2, 0, 1, 4)};
   const double values[24] = {-1, 2, NAN, 1, -7};
@@ -575,6 +600,7 @@ main(int argc, char **argv)
   g_test_add_func("/ops/priors", test_priors);
   g_test_add_func("/ops/detectors", test_detectors);
   g_test_add_func("/ops/regions", test_regions);
+  g_test_add_func("/ops/own-bins", test_own_bins);
   g_test_add_func("/ops/proposal", test_proposal);
   g_test_add_func("/ops/late-shapes", test_shapes);
   g_test_add_func("/ops/odd", test_odd);

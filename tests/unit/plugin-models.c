@@ -216,6 +216,25 @@ test_caffe(void)
   check_network(weighted, "test.Reference", 1, 2, 1.5f);
 }
 
+/* A layer in Python goes to the plugin of its class with each of its parameters. */
+static void
+test_caffe_python(void)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(InferNetwork) network =
+      caffe_parse(CAFFE_LAYER("Python", "python_param { module: 'layers' layer: 'Reference' "
+                                        "param_str: \"{'factor': 2, 'offset': -1.5, 'axes': [1, 2, "
+                                        "3], 'label': 'it'}\" }"),
+                  NULL, &error);
+  const gint64 *axes;
+  gsize n;
+
+  g_assert_no_error(error);
+  check_network(network, "test.Reference", 1, 2, -1.5f);
+  axes = infer_node_get_ints(infer_network_get_node(network, 0), "axes", &n);
+  g_assert_true(n == 3 && axes[0] == 1 && axes[2] == 3);
+}
+
 static void
 check_caffe_error(const char *text, const char *words)
 {
@@ -242,6 +261,9 @@ test_caffe_errors(void)
   check_caffe_error(CAFFE_LAYER("Reference", "p_param { factor: 1"), "has no '}'");
   check_caffe_error(CAFFE_LAYER("Reference", "p_param { a{a{a{a{a{a{a{a{a{a{a{ } }"),
                     "nested too deeply");
+  check_caffe_error(
+      CAFFE_LAYER("Python", "python_param { layer: 'Reference' param_str: 'factor' }"),
+      "are not understood");
   check_caffe_error(CAFFE_LAYER("Reference", ""), "field 'factor' (a float) is missing");
 }
 
@@ -327,6 +349,7 @@ main(int argc, char **argv)
   g_test_add_func("/plugin-models/onnx-default-domain", test_onnx_default_domain);
   g_test_add_func("/plugin-models/onnx-errors", test_onnx_errors);
   g_test_add_func("/plugin-models/caffe", test_caffe);
+  g_test_add_func("/plugin-models/caffe-python", test_caffe_python);
   g_test_add_func("/plugin-models/caffe-errors", test_caffe_errors);
   g_test_add_func("/plugin-models/tensorflow", test_tensorflow);
   g_test_add_func("/plugin-models/uff", test_uff);

@@ -84,7 +84,7 @@ test_errors(void)
 static void
 test_depth(void)
 {
-  g_autoptr(GString) text = g_string_new(HEAD "layer { param ");
+  g_autoptr(GString) text = g_string_new(HEAD "layer { loss_param ");
 
   for (guint i = 0; i < 100000; i++) {
     g_string_append(text, "{ a ");
