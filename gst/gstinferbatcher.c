@@ -85,15 +85,20 @@ gst_infer_batcher_update(GstInferBatcher *self)
   guint target;
 
   self->live = FALSE;
-  for (guint i = 0; i < self->clients->len; i++)
-    ((GstInferClient *)g_ptr_array_index(self->clients, i))->live = FALSE;
+  for (guint i = 0; i < self->clients->len; i++) {
+    GstInferClient *client = g_ptr_array_index(self->clients, i);
+    client->live = FALSE;
+    client->upstream = 0;
+  }
   for (guint i = 0; i < self->pads->len; i++) {
     const GstInferPad *pad = g_ptr_array_index(self->pads, i);
     self->live |= pad->live;
     pad->client->live |= pad->live;
+    pad->client->upstream = MAX(pad->client->upstream, pad->upstream);
   }
 
   target = gst_infer_batcher_target(self);
+  self->planned = self->model ? gst_infer_model_get_run_time(self->model, target) : 0;
   self->capacity = MAX(4, runs * ((target + n - 1) / n));
   for (guint i = 0; i < self->pads->len; i++)
     g_cond_broadcast(&((GstInferPad *)g_ptr_array_index(self->pads, i))->in_cond);
@@ -126,72 +131,6 @@ gst_infer_batcher_dup_elements(GstInferBatcher *self)
   }
   g_mutex_unlock(&self->lock);
   return elements;
-}
-
-/* What batching and running add to a live stream; a batch of one waits for nobody. */
-static GstClockTime
-own_latency(GstInferBatcher *self)
-{
-  const guint target = gst_infer_batcher_target(self);
-  const GstClockTime wait =
-      target > 1 ? (GstClockTime)gst_infer_batcher_timeout(self) * GST_USECOND : 0;
-
-  if (self->run_time == 0 && self->model)
-    self->run_time = gst_infer_model_get_run_time(self->model, target);
-  return wait + MAX(self->n_workers, 1) * self->run_time + GST_INFER_ALLOWANCE;
-}
-
-GstClockTime
-gst_infer_client_get_latency(GstInferClient *client)
-{
-  const GstClockTime own = own_latency(client->batcher);
-
-  if (!GST_CLOCK_TIME_IS_VALID(client->reported) || own > client->reported)
-    client->reported = own;
-  return client->reported;
-}
-
-gboolean
-gst_infer_client_latency_grew(GstInferClient *client)
-{
-  const GstClockTime before = client->reported;
-
-  return client->running && client->live && GST_CLOCK_TIME_IS_VALID(before) &&
-         gst_infer_client_get_latency(client) > before;
-}
-
-static gint
-compare_times(gconstpointer a, gconstpointer b)
-{
-  const GstClockTime x = *(const GstClockTime *)a, y = *(const GstClockTime *)b;
-
-  return x < y ? -1 : x > y;
-}
-
-/* The run time that the latency allows for follows the 95th percentile, upwards alone. */
-void
-gst_infer_batcher_note_run_time(GstInferBatcher *self, GstClockTime took)
-{
-  GstClockTime sorted[GST_INFER_N_TIMES], high;
-  const guint64 n = ++self->n_times;
-
-  self->typical = n == 1 ? took : (7 * self->typical + took) / 8;
-  self->times[n % GST_INFER_N_TIMES] = took;
-  if (!self->live || n % (GST_INFER_N_TIMES / 4) != 0)
-    return;
-  memcpy(sorted, self->times, sizeof sorted);
-  qsort(sorted, GST_INFER_N_TIMES, sizeof *sorted, compare_times);
-  high = sorted[GST_INFER_N_TIMES - 1 - (guint)(MIN(n, GST_INFER_N_TIMES) / 20)];
-  if (high > self->run_time + self->run_time / 5)
-    self->run_time = high;
-}
-
-/* What a batch keeps the device, and a worker, busy with. */
-static GstClockTime
-work_time(const GstInferRun *run)
-{
-  return run->phases[GST_INFER_PHASE_PREPROCESS] + run->phases[GST_INFER_PHASE_INFERENCE] +
-         run->phases[GST_INFER_PHASE_ATTACH];
 }
 
 static void
@@ -229,13 +168,18 @@ count_entry(GstInferBatcher *self, const GstInferRun *run, const GstInferEntry *
 static void
 deliver(GstInferBatcher *self, GstInferRun *run)
 {
+  const gint64 now = g_get_monotonic_time();
+
   for (guint i = 0; i < run->entries->len; i++) {
     GstInferEntry *entry = &g_array_index(run->entries, GstInferEntry, i);
 
     count_entry(self, run, entry);
+    entry->item.done = now;
     if (entry->serial == entry->pad->serial && !entry->pad->flushing)
       gst_infer_pad_fill_out(entry->pad, entry->place, &entry->item);
   }
+  if (run->n > 0)
+    gst_infer_batcher_note_batch(self, run->depth, (GstClockTime)(now - run->closed) * GST_USECOND);
 }
 
 /* After an error nothing comes out any more; the places are left to be dropped by a flush. */
@@ -274,7 +218,7 @@ run_batch(GstInferBatcher *self, GstInferRun *run, guint target, const gchar *wh
   if (run->entries->len == 0)
     return;
   run->number = self->served;
-  self->in_flight++;
+  run->depth = ++self->in_flight;
   if (self->in_flight == self->n_workers)
     g_cond_signal(&self->busy);
   g_mutex_unlock(&self->lock);
@@ -286,13 +230,10 @@ run_batch(GstInferBatcher *self, GstInferRun *run, guint target, const gchar *wh
   g_mutex_lock(&self->lock);
 
   self->in_flight--;
-  if (ok) {
+  if (ok)
     deliver(self, run);
-    if (run->n > 0)
-      gst_infer_batcher_note_run_time(self, work_time(run));
-  } else {
+  else
     give_up(self, run);
-  }
   g_cond_broadcast(&self->idle);
   g_cond_signal(&self->wake);
   g_mutex_unlock(&self->lock);
@@ -328,8 +269,8 @@ work(gpointer user_data)
   while (self->running) {
     gint64 wake = G_MAXINT64;
 
-    for (guint i = 0; i < self->pads->len; i++)
-      gst_infer_batcher_move_through(self, g_ptr_array_index(self->pads, i));
+    /* A batch is not full by frames that are too late for it. */
+    gst_infer_batcher_expire(self);
     if (announce_latency(self))
       continue;
     if (self->state == GST_INFER_MODEL_READY) {
@@ -375,9 +316,8 @@ start_workers(GstInferBatcher *self, guint n)
   g_mutex_lock(&self->lock);
   self->running = TRUE;
   self->n_workers = CLAMP(n, 1, GST_INFER_MAX_RUNS);
-  self->run_time = self->typical = 0;
-  self->n_times = 0;
-  memset(self->times, 0, sizeof self->times);
+  self->handover = 0;
+  memset(self->pace, 0, sizeof self->pace);
   gst_infer_batcher_update(self);
   g_mutex_unlock(&self->lock);
   for (guint i = 0; i < self->n_workers; i++) {

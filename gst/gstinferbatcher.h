@@ -88,6 +88,7 @@ struct _GstInferClient {
   GstClockTime pipeline_latency; /* as configured by the pipeline; NONE when not known */
   GstClockTime reported;         /* own latency as told to the pipeline; NONE before, only grows */
   GstClockTime limit;            /* while a batch is gathered: running time of what is late */
+  GstClockTime upstream;         /* the greatest latency of what feeds its pads */
   guint64 batch;                 /* the last batch that had a frame of it */
   guint64 batches;
   guint64 *sizes;     /* batches by their size; GST_INFER_MAX_BATCH + 1 */
@@ -97,8 +98,22 @@ struct _GstInferClient {
 
 #define GST_INFER_MAX_BATCH 1024
 
-/** Batches whose run times are remembered for the latency. */
+/** Batches whose times are remembered for the latency. */
 #define GST_INFER_N_TIMES 64
+
+/**
+ * GstInferPace:
+ * @times: of the last batches, from closing until all their frames were handed over
+ * @n: batches so far
+ * @bound: what is allowed for; only grows
+ *
+ * How long batches take that close as the same one of those in flight.
+ */
+typedef struct {
+  GstClockTime times[GST_INFER_N_TIMES];
+  guint64 n;
+  GstClockTime bound;
+} GstInferPace;
 
 /** GstInferWorker: one batch in flight. */
 typedef struct {
@@ -137,13 +152,13 @@ struct _GstInferBatcher {
   gboolean live;
   guint capacity;        /* frames in each queue of a pad */
   guint in_flight;       /* batches */
-  GstClockTime run_time; /* what the reported latency allows for a run; only grows */
-  GstClockTime typical;  /* run time of late, smoothed */
-  GstClockTime times[GST_INFER_N_TIMES];
-  guint64 n_times;
-  GCond busy;       /* every worker has a batch */
-  GThread *sweeper; /* lets late frames pass meanwhile */
-  guint64 served;   /* batches so far, the clock of fairness */
+  GstClockTime planned;  /* run time of the largest batch as the plan tells it */
+  GstClockTime handover; /* the slowest wake-up of a source pad's task since the last batch */
+  GstInferPace
+      pace[GST_INFER_MAX_RUNS]; /* by the batches in flight, the one that closes included */
+  GCond busy;                   /* every worker has a batch */
+  GThread *sweeper;             /* lets late frames pass meanwhile */
+  guint64 served;               /* batches so far, the clock of fairness */
 };
 
 GstInferBatcher *gst_infer_batcher_new(void);
@@ -192,20 +207,34 @@ GPtrArray *gst_infer_batcher_dup_elements(GstInferBatcher *batcher);
 /* With the lock held. */
 /** gst_infer_batcher_update: to be called after pads, settings, model or liveness changed. */
 void gst_infer_batcher_update(GstInferBatcher *batcher);
+
+/* What a live stream is promised (gstinferlatency.c); with the lock held. */
 /** gst_infer_client_get_latency: Returns: what batching and running adds to a live stream; it is
  *  remembered as what the pipeline knows. */
 GstClockTime gst_infer_client_get_latency(GstInferClient *client);
 /** gst_infer_client_latency_grew: whether the pipeline has to be told; it counts as told then. */
 gboolean gst_infer_client_latency_grew(GstInferClient *client);
-void gst_infer_batcher_note_run_time(GstInferBatcher *batcher, GstClockTime took);
+/** gst_infer_client_ahead: Returns: how long it may take until what enters the next batch comes
+ *  out; never more than a pipeline that has not heard of a growth yet leaves to a fresh frame, or
+ *  every frame would be late. */
+GstClockTime gst_infer_client_ahead(GstInferClient *client);
+/** gst_infer_batcher_note_batch: a batch took @took from closing on, when @depth were in flight. */
+void gst_infer_batcher_note_batch(GstInferBatcher *batcher, guint depth, GstClockTime took);
+/** gst_infer_batcher_bound: Returns: the longest time of a batch, @depth of them in flight. */
+GstClockTime gst_infer_batcher_bound(GstInferBatcher *batcher, guint depth);
+/** gst_infer_batcher_gathering: Returns: the longest time until a frame's batch closes. */
+GstClockTime gst_infer_batcher_gathering(GstInferBatcher *batcher);
 
 /* Which frames make a batch (gstinferschedule.c); with the lock held. */
 guint gst_infer_batcher_target(GstInferBatcher *batcher);
+/** gst_infer_batcher_active: Returns: the streams that frames may come from, at least 1. */
+guint gst_infer_batcher_active(GstInferBatcher *batcher);
 /** gst_infer_batcher_timeout: Returns: microseconds that a first frame waits at most when live. */
 gint64 gst_infer_batcher_timeout(GstInferBatcher *batcher);
 /** gst_infer_batcher_move_through: moves what is not inferred on to the out-queue. */
 void gst_infer_batcher_move_through(GstInferBatcher *batcher, GstInferPad *pad);
-/** gst_infer_batcher_expire: lets frames pass that are too late by now. */
+/** gst_infer_batcher_expire: moves on what is not inferred on, and frames that are too late by now;
+ *  while every worker is busy upstream would have to wait otherwise. */
 void gst_infer_batcher_expire(GstInferBatcher *batcher);
 /** gst_infer_batcher_closes: Returns: (nullable): why a batch is to be closed now; if %NULL, @wake
  *  is lowered to when to look again. */

@@ -192,12 +192,13 @@ gst_infer_client_get_stats(GstInferClient *self)
     n++;
   }
   add_sizes(self, structure);
-  gst_structure_set(structure, "batches", G_TYPE_UINT64, self->batches, "average-batch",
-                    G_TYPE_DOUBLE,
-                    self->batches ? (gdouble)sum->inferred / (gdouble)self->batches : 0.0,
-                    "last-run-time", G_TYPE_UINT64, self->last_run_time, "average-run-time",
-                    G_TYPE_UINT64, self->batches ? self->total_run_time / self->batches : 0,
-                    "streams", G_TYPE_UINT, n, "live", G_TYPE_BOOLEAN, self->live, NULL);
+  gst_structure_set(
+      structure, "batches", G_TYPE_UINT64, self->batches, "average-batch", G_TYPE_DOUBLE,
+      self->batches ? (gdouble)sum->inferred / (gdouble)self->batches : 0.0, "last-run-time",
+      G_TYPE_UINT64, self->last_run_time, "average-run-time", G_TYPE_UINT64,
+      self->batches ? self->total_run_time / self->batches : 0, "latency", G_TYPE_UINT64,
+      GST_CLOCK_TIME_IS_VALID(self->reported) && self->live ? self->reported : 0, "streams",
+      G_TYPE_UINT, n, "live", G_TYPE_BOOLEAN, self->live, NULL);
   g_mutex_unlock(&batcher->lock);
   return structure;
 }

@@ -126,13 +126,25 @@ add_raw_outputs(GstInferModel *self)
   return TRUE;
 }
 
+/* A plan's decoder is built in; that it is not used can be asked for all the same. */
+static InferDecoder
+decoder_of(GstInferModel *self, const GstInferModelSettings *settings)
+{
+  InferDecoder asked = INFER_DECODER_NONE;
+
+  if (settings->decoder && infer_decoder_from_name(settings->decoder, &asked) &&
+      asked == INFER_DECODER_RAW)
+    return asked;
+  return infer_model_info_get_decoder(self->info);
+}
+
 static gboolean
 find_outputs(GstInferModel *self, const GstInferModelSettings *settings, GError **error)
 {
   const InferDetectionOutputs *names = infer_model_info_get_detections(self->info);
   const InferBinding *count;
 
-  self->decoder = infer_model_info_get_decoder(self->info);
+  self->decoder = decoder_of(self, settings);
   switch (self->decoder) {
   case INFER_DECODER_DETECTIONS:
     count = names->count ? infer_engine_find_binding(self->engine, names->count) : NULL;
@@ -146,10 +158,12 @@ find_outputs(GstInferModel *self, const GstInferModelSettings *settings, GError 
   case INFER_DECODER_RAW:
     return add_raw_outputs(self);
   case INFER_DECODER_NONE:
-    return settings_error(settings, error,
-                          "it is not known how the outputs become objects; say which decoder they "
-                          "need by the property decoder or in a .modelinfo file "
-                          "(model-info-file), or decoder=raw to attach them as they are");
+    return settings_error(
+        settings, error,
+        "it is not known how the outputs become objects; a plan has its decoder "
+        "from when it was built (inferexec --decoder=auto or a name), for a model "
+        "say it by the property decoder or in a .modelinfo file "
+        "(model-info-file); decoder=raw attaches the outputs as they are");
   default:
     return settings_error(settings, error,
                           "the plan was built without decoder=%s, which its model information "

@@ -63,11 +63,22 @@ ready_head(GstInferPad *self)
   return head && (head->object || head->abandoned) ? head : NULL;
 }
 
+/* From the end of the batch, or from when the task was back from downstream, until it goes on. */
+static void
+note_handover(GstInferBatcher *batcher, const GstInferItem *item, gint64 since)
+{
+  const gint64 took = g_get_monotonic_time() - MAX(item->done, since);
+
+  if (item->done > 0)
+    batcher->handover = MAX(batcher->handover, (GstClockTime)took * GST_USECOND);
+}
+
 /* Waits for the next item of the out-queue; FALSE when there is nothing to wait for. */
 static gboolean
 pop_out(GstInferPad *self, GstInferItem *item, guint *serial)
 {
   GstInferBatcher *batcher = gst_infer_pad_lock(self);
+  const gint64 since = g_get_monotonic_time();
   gboolean found = FALSE;
 
   while (!self->flushing && self->flow == GST_FLOW_OK && !ready_head(self))
@@ -77,6 +88,7 @@ pop_out(GstInferPad *self, GstInferItem *item, guint *serial)
     *item = *(GstInferItem *)gst_queue_array_pop_head_struct(self->out);
     *serial = self->serial;
     self->out_popped++;
+    note_handover(batcher, item, since);
     if (!item->object || GST_IS_BUFFER(item->object)) {
       self->out_buffers--;
       g_cond_signal(&batcher->wake);

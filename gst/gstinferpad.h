@@ -36,6 +36,7 @@ GstInferFormat *gst_infer_format_new(GstCaps *caps, GError **error);
  * @metadata: what is attached to it
  * @frame: number of the frame in its stream
  * @arrival: monotonic time
+ * @done: monotonic time of the end of its batch, 0 for what was in none
  * @running_time: of a buffer, maybe %GST_CLOCK_TIME_NONE
  * @pass: why it is not inferred on
  * @discont: frames before it were dropped
@@ -49,6 +50,7 @@ typedef struct {
   GstInferMetadata metadata;
   guint64 frame;
   gint64 arrival;
+  gint64 done;
   GstClockTime running_time;
   GstInferPass pass;
   gboolean discont;
@@ -111,8 +113,9 @@ struct _GstInferPad {
   gboolean eos;
   gboolean gap;
   gboolean live;
-  GstFlowReturn flow; /* what the source pad's peer said last */
-  guint serial;       /* counts flushes: frames of before are dropped when a batch ends */
+  GstClockTime upstream; /* latency of what feeds it */
+  GstFlowReturn flow;    /* what the source pad's peer said last */
+  guint serial;          /* counts flushes: frames of before are dropped when a batch ends */
   gint64 last_arrival;
   guint64 frame;
   guint64 served;      /* the batch that had a frame of this pad last */

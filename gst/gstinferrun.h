@@ -35,6 +35,7 @@ typedef struct {
  * @entries: (element-type GstInferEntry): in the order in which they were taken
  * @number: of the batch
  * @closed: monotonic time
+ * @depth: batches in flight when it closed, itself included
  * @iou: IoU threshold, below 0 for the model's
  * @n: frames that were inferred on
  * @phases: nanoseconds, by #GstInferPhase
@@ -46,6 +47,7 @@ struct _GstInferRun {
   GArray *entries;
   guint64 number;
   gint64 closed;
+  guint depth;
   gdouble iou;
   guint n;
   GstClockTime phases[GST_INFER_N_PHASES];

@@ -12,12 +12,24 @@ typedef struct {
   gboolean expected; /* and it is worth waiting for */
 } PadState;
 
+guint
+gst_infer_batcher_active(GstInferBatcher *self)
+{
+  guint active = 0;
+
+  for (guint i = 0; i < self->pads->len; i++) {
+    const GstInferPad *pad = g_ptr_array_index(self->pads, i);
+    active += !pad->eos && !pad->flushing && pad->flow == GST_FLOW_OK;
+  }
+  return MAX(active, 1);
+}
+
 /* Frames that the next batch should have. */
 guint
 gst_infer_batcher_target(GstInferBatcher *self)
 {
   const guint max = self->model ? gst_infer_model_get_max_batch(self->model) : 1;
-  guint active = 0, wanted = 0;
+  guint wanted = 0;
 
   for (guint i = 0; i < self->clients->len; i++) {
     const GstInferClient *client = g_ptr_array_index(self->clients, i);
@@ -27,11 +39,7 @@ gst_infer_batcher_target(GstInferBatcher *self)
     return MIN(wanted, max);
   if (!self->live)
     return self->model ? gst_infer_model_get_best_batch(self->model) : 1;
-  for (guint i = 0; i < self->pads->len; i++) {
-    const GstInferPad *pad = g_ptr_array_index(self->pads, i);
-    active += !pad->eos && !pad->flushing && pad->flow == GST_FLOW_OK;
-  }
-  return CLAMP(active, 1, max);
+  return MIN(gst_infer_batcher_active(self), max);
 }
 
 /* The least explicit timeout of the elements; below 0 where there is none. */
@@ -191,18 +199,10 @@ compare_pads(gconstpointer a, gconstpointer b)
   return x->served < y->served ? -1 : x->served > y->served;
 }
 
-/* How long it takes until what enters the next batch comes out: its own run, and that of a batch
- * before it. Never more than the latency allows for, or every frame would be late. */
-static GstClockTime
-ahead(const GstInferBatcher *self)
-{
-  return MIN(self->in_flight + 1, MAX(self->n_workers, 1)) * MIN(self->typical, self->run_time);
-}
-
 /* The running time up to which frames that come out after the run of a batch are too late for their
  * sink; NONE where frames cannot be late. */
 static GstClockTime
-time_limit(GstInferBatcher *self, GstInferClient *client)
+time_limit(GstInferClient *client)
 {
   g_autoptr(GstClock) clock = NULL;
   GstClockTime now, base;
@@ -215,10 +215,7 @@ time_limit(GstInferBatcher *self, GstInferClient *client)
   base = gst_element_get_base_time(client->element);
   if (!clock || !GST_CLOCK_TIME_IS_VALID(base))
     return GST_CLOCK_TIME_NONE;
-  now = gst_clock_get_time(clock);
-  /* A pipeline that has not heard of our latency yet would find everything late. */
-  if (client->pipeline_latency > ahead(self))
-    now += ahead(self);
+  now = gst_clock_get_time(clock) + gst_infer_client_ahead(client);
   if (now < base || now - base < client->pipeline_latency)
     return GST_CLOCK_TIME_NONE;
   return now - base - client->pipeline_latency;
@@ -242,11 +239,10 @@ set_limits(GstInferBatcher *self)
 {
   for (guint i = 0; i < self->clients->len; i++) {
     GstInferClient *client = g_ptr_array_index(self->clients, i);
-    client->limit = time_limit(self, client);
+    client->limit = time_limit(client);
   }
 }
 
-/* While every worker is busy nobody else looks at the queues, and upstream would have to wait. */
 void
 gst_infer_batcher_expire(GstInferBatcher *self)
 {

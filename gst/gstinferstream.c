@@ -153,12 +153,14 @@ query_live(GstInferPad *self)
 {
   g_autoptr(GstQuery) query = gst_query_new_latency();
   GstInferBatcher *batcher;
+  GstClockTime upstream = 0;
   gboolean live = FALSE;
 
   if (gst_pad_peer_query(GST_PAD_CAST(self), query))
-    gst_query_parse_latency(query, &live, NULL, NULL);
+    gst_query_parse_latency(query, &live, &upstream, NULL);
   batcher = gst_infer_pad_lock(self);
   self->live = live;
+  self->upstream = GST_CLOCK_TIME_IS_VALID(upstream) ? upstream : 0;
   gst_infer_batcher_update(batcher);
   g_mutex_unlock(&batcher->lock);
 }
@@ -408,8 +410,9 @@ answer_latency(GstInferPad *self, GstQuery *query)
   gst_query_parse_latency(query, &live, &min, &max);
 
   batcher = gst_infer_pad_lock(self);
-  if (self->live != live) {
+  if (self->live != live || self->upstream != min) {
     self->live = live;
+    self->upstream = GST_CLOCK_TIME_IS_VALID(min) ? min : 0;
     gst_infer_batcher_update(batcher);
   }
   own = gst_infer_client_get_latency(self->client);
@@ -453,6 +456,7 @@ sink_activate_mode(GstPad *pad, GstObject *parent, GstPadMode mode, gboolean act
     gst_infer_pad_flush(self, GST_INFER_KEEP_NOTHING);
     g_clear_pointer(&self->format, g_atomic_rc_box_release);
     self->live = FALSE;
+    self->upstream = 0;
   }
   g_mutex_unlock(&batcher->lock);
   return TRUE;

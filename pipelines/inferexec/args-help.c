@@ -27,6 +27,10 @@ const ExecFlag exec_flags[] = {
     {"dynamicPlugins", EXEC_FLAG_STRINGS, "LIBRARY", AT(plugins), 0, 0, "the same as --plugins"},
     {"output", EXEC_FLAG_NAMES, "NAME[,NAME]", AT(outputs), 0, 0,
      "tensors that become outputs (default: those that nothing reads)"},
+    {"decoder", EXEC_FLAG_STRING, "auto|NAME", AT(decoder), 0, 0,
+     "make what turns outputs into objects or classes a part of the plan, so that the element\n"
+     "        infer can use it: auto goes by the .modelinfo file or the outputs (default: the\n"
+     "        outputs stay as they are)"},
     {"saveEngine", EXEC_FLAG_STRING, "FILE", AT(save_engine), 0, 0, "write the plan"},
     {"loadEngine", EXEC_FLAG_STRING, "FILE", AT(load_engine), 0, 0, "load a plan"},
     {"batch", EXEC_FLAG_UINT, "N", AT(batch), 1, 65536, "rows of a run (default 1)"},

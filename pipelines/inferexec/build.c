@@ -124,6 +124,39 @@ describe(InferEngine *engine)
   }
 }
 
+static gboolean
+append_decoder(const ExecArgs *args, InferNetwork *network, GError **error)
+{
+  InferDecoder decoder = INFER_DECODER_NONE;
+
+  if (args->decoder == NULL)
+    return TRUE;
+  if (!infer_decoder_from_name(args->decoder, &decoder) && g_strcmp0(args->decoder, "auto") != 0) {
+    g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+                "--decoder=%s is not known; allowed are auto, detections, classification, ssd, "
+                "yolov5, yolov8, yolov10, yolox, fastestdet and raw",
+                args->decoder);
+    return FALSE;
+  }
+  if (infer_network_get_model_info(network) == NULL) {
+    g_autoptr(InferModelInfo) info = infer_model_info_new();
+    infer_network_set_model_info(network, info);
+  }
+  if (decoder != INFER_DECODER_NONE)
+    infer_model_info_set_decoder(infer_network_get_model_info(network), decoder);
+  if (!infer_network_append_decoder(network, error))
+    return FALSE;
+  decoder = infer_model_info_get_decoder(infer_network_get_model_info(network));
+  if (decoder != INFER_DECODER_NONE) {
+    exec_info("Decoder: %s", infer_decoder_get_name(decoder));
+    return TRUE;
+  }
+  g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
+              "--decoder=auto: the outputs look like those of no decoder; name one, or leave the "
+              "outputs as they are with --decoder=raw");
+  return FALSE;
+}
+
 InferEngine *
 exec_engine_new(const ExecArgs *args, InferNetwork **parsed, GError **error)
 {
@@ -138,8 +171,8 @@ exec_engine_new(const ExecArgs *args, InferNetwork **parsed, GError **error)
     plan = path;
   if (plan == NULL) {
     network = exec_model_parse(args, NULL, error);
-    if (network == NULL || !exec_layers_set(args, network, error) ||
-        !exec_debug_mark(args, network, error))
+    if (network == NULL || !append_decoder(args, network, error) ||
+        !exec_layers_set(args, network, error) || !exec_debug_mark(args, network, error))
       return NULL;
   }
   InferEngine *engine = plan != NULL ? load(args, plan, error) : build(args, network, error);

@@ -26,6 +26,7 @@ typedef struct {
   char *load_engine;
   char *save_engine;
   char **outputs;
+  char *decoder;
   GPtrArray *plugins;
   GPtrArray *uff_inputs;
   gboolean uff_nhwc;

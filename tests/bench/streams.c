@@ -2,13 +2,15 @@
 /*
  * Many streams in one element.
  *
- *     streams --video VIDEO --model MODEL [--seconds S] [--streams N,N...] [--live] [--infer PROPS]
+ *     streams --video VIDEO --model MODEL [--seconds S] [--rounds R] [--streams N,N...] [--live]
+ *             [--infer PROPS]
  *
  * Without --live: frames per second over 1, 4 and 16 streams of one video, decoded beforehand, so
- * that batching is what is measured. With --live: 16 sources of 30 frames per second, which is more
- * than the machine can infer on; it prints the latency of what comes out beside the one reported,
- * each stream's share of the inferences, and the memory at the beginning and at the end.
- * Run it inside `meson devenv -C build`. Nothing is asserted.
+ * that batching is what is measured, and of the network by itself at the batch that it is fastest
+ * at, in alternating rounds; the medians are compared. With --live: 16 sources of 30 frames per
+ * second, which is more than the machine can infer on; it prints the latency of what comes out
+ * beside the one reported, each stream's share of the inferences, and the memory at the beginning
+ * and at the end. Run it inside `meson devenv -C build`. Nothing is asserted.
  */
 #include <gst/app/gstappsink.h>
 #include <gst/app/gstappsrc.h>
@@ -17,13 +19,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "alone.h"
 
 #define FRAMES 48
 #define MAX_STREAMS 64
 #define LIVE_RATE 30
+#define QUARTERS 4
+/* A sink holds a frame until its time: behind the queue that is not the element's latency. */
+#define ENDLESS_QUEUE "queue max-size-buffers=0 max-size-bytes=0 max-size-time=0"
 
 static char *video, *model, *properties, *counts;
 static gdouble seconds = 10;
+static gint rounds = 3;
 static gboolean live;
 
 typedef struct {
@@ -34,8 +41,12 @@ typedef struct {
   /* at the element's source pad */
   GMutex lock;
   GArray *latencies; /* of gint64, nanoseconds */
-  guint64 out;
+  guint room;        /* in latencies, so that memory stays as it is */
+  guint64 over;      /* that came later than the pipeline had been told by then */
 } Stream;
+
+static GstClockTime told; /* the latency of the pipeline as asked last; under told_lock */
+static GMutex told_lock;
 
 static GstSample *samples[FRAMES];
 static guint n_samples;
@@ -117,10 +128,13 @@ watch(GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
   const GstClockTime pts = GST_BUFFER_PTS(GST_PAD_PROBE_INFO_BUFFER(info));
   const gint64 latency = (gint64)running_time(stream->pipeline) - (gint64)pts;
 
+  g_mutex_lock(&told_lock);
+  const gint64 most = (gint64)told;
+  g_mutex_unlock(&told_lock);
   g_mutex_lock(&stream->lock);
-  stream->out++;
-  if (live)
+  if (live && stream->latencies->len < stream->room)
     g_array_append_val(stream->latencies, latency);
+  stream->over += latency > most;
   g_mutex_unlock(&stream->lock);
   return GST_PAD_PROBE_OK;
 }
@@ -135,9 +149,10 @@ make_pipeline(guint n)
   for (guint i = 0; i < n; i++)
     g_string_append_printf(line,
                            "appsrc name=a%u format=time block=true max-buffers=2 is-live=%s %s ! "
-                           "i.sink_%u i.src_%u ! fakesink sync=%s async=%s ",
+                           "i.sink_%u i.src_%u ! %s ! fakesink sync=%s async=%s ",
                            i, live ? "true" : "false", live ? "max-latency=1000000000" : "", i, i,
-                           live ? "true" : "false", live ? "true" : "false");
+                           live ? ENDLESS_QUEUE : "identity", live ? "true" : "false",
+                           live ? "true" : "false");
   GstElement *pipeline = launch(line->str);
   for (guint i = 0; i < n; i++) {
     g_autofree char *name = g_strdup_printf("a%u", i);
@@ -147,6 +162,28 @@ make_pipeline(guint n)
     g_object_set(src, "caps", parsed, NULL);
   }
   return pipeline;
+}
+
+static gint
+compare_rates(gconstpointer a, gconstpointer b)
+{
+  const gdouble x = *(const gdouble *)a, y = *(const gdouble *)b;
+
+  return x < y ? -1 : x > y;
+}
+
+static void
+ask_latency(GstElement *pipeline)
+{
+  g_autoptr(GstQuery) query = gst_query_new_latency();
+  GstClockTime min = 0;
+
+  if (!gst_element_query(pipeline, query))
+    return;
+  gst_query_parse_latency(query, NULL, &min, NULL);
+  g_mutex_lock(&told_lock);
+  told = min;
+  g_mutex_unlock(&told_lock);
 }
 
 /* What gst-launch does: a pipeline learns of a latency that has grown. */
@@ -165,8 +202,10 @@ wait_seconds(GstElement *pipeline, gdouble time)
     message = gst_bus_timed_pop(bus, (GstClockTime)left * GST_USECOND);
     if (!message)
       return;
-    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_LATENCY)
+    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_LATENCY) {
       gst_bin_recalculate_latency(GST_BIN(pipeline));
+      ask_latency(pipeline);
+    }
     if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) {
       gst_message_parse_error(message, &error, NULL);
       fail("pipeline", error->message);
@@ -222,24 +261,61 @@ compare(gconstpointer a, gconstpointer b)
   return x < y ? -1 : x > y;
 }
 
+static gdouble
+percentile(const GArray *sorted, gdouble share)
+{
+  return (gdouble)g_array_index(sorted, gint64, (guint)((sorted->len - 1) * share)) / 1e6;
+}
+
+static const char *const phases[] = {"queue", "preprocess", "wait", "inference", "attach", "total"};
+
+static gdouble
+time_of(const GstStructure *stats, const char *phase, const char *what)
+{
+  g_autofree char *field = g_strconcat(phase, "-time", NULL);
+  const GValue *times = gst_structure_get_value(stats, field);
+
+  return times ? (gdouble)number(gst_value_get_structure(times), what) / 1e6 : 0;
+}
+
 static void
-report_latency(Stream *streams, guint n, GstElement *pipeline)
+report_phases(const GstStructure *stats)
+{
+  printf("%-12s%10s%10s%10s ms, from the beginning\n", "phase", "median", "99 %", "most");
+  for (guint i = 0; i < G_N_ELEMENTS(phases); i++)
+    printf("%-12s%10.1f%10.1f%10.1f\n", phases[i], time_of(stats, phases[i], "p50"),
+           time_of(stats, phases[i], "p99"), time_of(stats, phases[i], "max"));
+}
+
+/* The ideal: a frame waits for those of the other streams, and its batch, prepared while another
+ * one runs, for that one. */
+static void
+report_latency(Stream *streams, guint n, const GstStructure *stats)
 {
   g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(gint64));
-  g_autoptr(GstQuery) query = gst_query_new_latency();
-  GstClockTime min = 0;
+  gdouble batch = 0;
 
-  for (guint i = 0; i < n; i++)
+  for (guint i = 1; i + 1 < G_N_ELEMENTS(phases); i++)
+    batch += time_of(stats, phases[i], "p50");
+  const gdouble ideal = 1e3 / LIVE_RATE + batch;
+  guint64 over = 0;
+
+  for (guint i = 0; i < n; i++) {
     g_array_append_vals(all, streams[i].latencies->data, streams[i].latencies->len);
+    over += streams[i].over;
+  }
   if (all->len == 0)
     return;
   g_array_sort(all, compare);
-  if (gst_element_query(pipeline, query))
-    gst_query_parse_latency(query, NULL, &min, NULL);
-  printf("latency in ms: median %.1f, 99 %% %.1f, most %.1f; reported %.1f\n",
-         (gdouble)g_array_index(all, gint64, all->len / 2) / 1e6,
-         (gdouble)g_array_index(all, gint64, (guint)(all->len * 0.99)) / 1e6,
-         (gdouble)g_array_index(all, gint64, all->len - 1) / 1e6, (gdouble)min / 1e6);
+  printf("latency in ms: median %.1f, 95 %% %.1f, 99 %% %.1f, 99.9 %% %.1f, most %.1f\n",
+         percentile(all, 0.5), percentile(all, 0.95), percentile(all, 0.99), percentile(all, 0.999),
+         percentile(all, 1));
+  printf("reported %.1f ms; over what had been reported by then: %" G_GUINT64_FORMAT
+         " of %u frames\n",
+         (gdouble)told / 1e6, over, all->len);
+  printf("ideal %.1f ms (a frame's time and the median batch's, the one before it included): "
+         "reported / ideal %.2f\n",
+         ideal, (gdouble)told / 1e6 / ideal);
 }
 
 static void
@@ -265,7 +341,8 @@ report_shares(const GstStructure *before, const GstStructure *after, guint n)
          sum ? 100.0 * (gdouble)(most - least) * n / (gdouble)sum : 0);
 }
 
-static void
+/* Returns: frames per second that were inferred on. */
+static gdouble
 run(guint n)
 {
   GstElement *pipeline = make_pipeline(n), *infer = gst_bin_get_by_name(GST_BIN(pipeline), "i");
@@ -276,10 +353,16 @@ run(guint n)
   for (guint i = 0; i < n; i++) {
     g_autofree char *name = g_strdup_printf("a%u", i), *src = g_strdup_printf("src_%u", i);
     g_autoptr(GstPad) pad = gst_element_get_static_pad(infer, src);
+    /* A quarter more than comes, and written once, so that it is there from the beginning. */
+    const guint room = live ? (guint)(seconds * LIVE_RATE * 1.25) + 64 : 0;
     streams[i] = (Stream){.src = gst_bin_get_by_name(GST_BIN(pipeline), name),
                           .stop = &stop,
                           .pipeline = pipeline,
-                          .latencies = g_array_new(FALSE, FALSE, sizeof(gint64))};
+                          .latencies = g_array_new(FALSE, TRUE, sizeof(gint64)),
+                          .room = room};
+    g_array_set_size(streams[i].latencies, room);
+    memset(streams[i].latencies->data, 1, room * sizeof(gint64));
+    g_array_set_size(streams[i].latencies, 0);
     g_mutex_init(&streams[i].lock);
     gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, watch, &streams[i], NULL);
     streams[i].thread = g_thread_new("feed", feed, &streams[i]);
@@ -290,26 +373,35 @@ run(guint n)
   for (guint i = 0; i < n; i++) {
     g_mutex_lock(&streams[i].lock);
     g_array_set_size(streams[i].latencies, 0);
+    streams[i].over = 0;
     g_mutex_unlock(&streams[i].lock);
   }
+  ask_latency(pipeline);
   GstStructure *before = stats_of(infer);
-  const glong memory = resident_kib();
+  glong memory[QUARTERS + 1] = {resident_kib()};
   const gint64 start = g_get_monotonic_time();
-  wait_seconds(pipeline, seconds);
+  for (guint i = 0; i < QUARTERS; i++) {
+    wait_seconds(pipeline, seconds / QUARTERS);
+    memory[i + 1] = resident_kib();
+  }
   GstStructure *after = stats_of(infer);
   const gdouble took = (gdouble)(g_get_monotonic_time() - start) / G_USEC_PER_SEC;
+  const gdouble rate = (gdouble)(number(after, "inferred") - number(before, "inferred")) / took;
   gdouble batch = 0;
 
   gst_structure_get_double(after, "average-batch", &batch);
   printf("%2u streams: %7.1f frames/s inferred, %7.1f in, %" G_GUINT64_FORMAT
          " late; batches of %.1f\n",
-         n, (gdouble)(number(after, "inferred") - number(before, "inferred")) / took,
-         (gdouble)(number(after, "frames") - number(before, "frames")) / took,
+         n, rate, (gdouble)(number(after, "frames") - number(before, "frames")) / took,
          number(after, "late") - number(before, "late"), batch);
   if (live) {
-    report_latency(streams, n, pipeline);
+    report_latency(streams, n, after);
+    report_phases(after);
     report_shares(before, after, n);
-    printf("memory: %ld MiB, then %ld MiB\n", memory / 1024, resident_kib() / 1024);
+    printf("memory in MiB at the beginning and after each quarter:");
+    for (guint i = 0; i <= QUARTERS; i++)
+      printf(" %.1f", (gdouble)memory[i] / 1024);
+    printf("\n");
   }
   g_atomic_int_set(&stop, 1);
   gst_element_set_state(pipeline, GST_STATE_NULL);
@@ -323,6 +415,53 @@ run(guint n)
   gst_structure_free(after);
   gst_object_unref(infer);
   gst_object_unref(pipeline);
+  return rate;
+}
+
+static gdouble
+median(GArray *values)
+{
+  g_array_sort(values, compare_rates);
+  return g_array_index(values, gdouble, values->len / 2);
+}
+
+/* Rounds of the network by itself and of each number of streams. */
+static void
+compare_streams(char **list)
+{
+  const guint n = g_strv_length(list);
+  g_autofree GArray **rates = g_new0(GArray *, n + 1);
+  g_autoptr(GError) error = NULL;
+  Alone alone;
+  guint best = 0;
+
+  if (alone_open(&alone, model, 16, &error))
+    best = alone_best(&alone, seconds / 4, &error);
+  if (best == 0)
+    fail(model, error->message);
+  for (guint i = 0; i <= n; i++)
+    rates[i] = g_array_new(FALSE, FALSE, sizeof(gdouble));
+  for (gint r = 0; r < rounds; r++) {
+    gdouble rate = alone_rate(&alone, best, seconds, &error);
+    g_array_append_val(rates[n], rate);
+    printf("the network alone, batch %u: %7.1f frames/s\n", best, rate);
+    for (guint i = 0; i < n; i++) {
+      rate = run((guint)CLAMP(atoi(list[i]), 1, MAX_STREAMS));
+      g_array_append_val(rates[i], rate);
+    }
+    fflush(stdout);
+  }
+  const gdouble bare = median(rates[n]), first = median(rates[0]);
+  printf("medians of %d rounds; the network alone, batch %u: %.1f frames/s, %.2f ms a frame\n",
+         rounds, best, bare, 1e3 / bare);
+  for (guint i = 0; i < n; i++) {
+    const gdouble rate = median(rates[i]);
+    printf("%2s streams: %7.1f frames/s, %.3f of %s stream%s, %.3f of the network alone\n", list[i],
+           rate, rate / first, list[0], atoi(list[0]) > 1 ? "s" : "", rate / bare);
+  }
+  for (guint i = 0; i <= n; i++)
+    g_array_unref(rates[i]);
+  alone_close(&alone);
 }
 
 int
@@ -332,6 +471,7 @@ main(int argc, char **argv)
       {"video", 0, 0, G_OPTION_ARG_FILENAME, &video, "video file", "FILE"},
       {"model", 0, 0, G_OPTION_ARG_FILENAME, &model, "model or plan", "FILE"},
       {"seconds", 0, 0, G_OPTION_ARG_DOUBLE, &seconds, "seconds to measure", "S"},
+      {"rounds", 0, 0, G_OPTION_ARG_INT, &rounds, "rounds", "R"},
       {"streams", 0, 0, G_OPTION_ARG_STRING, &counts, "numbers of streams", "N,N..."},
       {"live", 0, 0, G_OPTION_ARG_NONE, &live, "live sources, overloaded", NULL},
       {"infer", 0, 0, G_OPTION_ARG_STRING, &properties, "properties of infer", "PROPS"},
@@ -348,7 +488,11 @@ main(int argc, char **argv)
   properties = properties ? properties : g_strdup("device=cpu");
   decode();
   g_auto(GStrv) list = g_strsplit(counts ? counts : live ? "16" : "1,4,16", ",", 16);
-  for (guint i = 0; list[i]; i++)
+  if (!list[0] || rounds < 1)
+    fail("arguments", "--streams and --rounds are at least 1");
+  if (!live)
+    compare_streams(list);
+  for (guint i = 0; live && list[i]; i++)
     run((guint)CLAMP(atoi(list[i]), 1, MAX_STREAMS));
   for (guint i = 0; i < n_samples; i++)
     gst_sample_unref(samples[i]);

@@ -311,6 +311,27 @@ def test_refit(onnx, raw, folder):
                                                    *QUICK), "infer_builder_set_refittable")
 
 
+def test_decoder(folder):
+    path = write(folder + "/classes.onnx", m.onnx_model(
+        [m.onnx_node("GlobalAveragePool", "pool", ["image"], ["pooled"]),
+         m.onnx_node("Flatten", "flatten", ["pooled"], ["logits"])],
+        [], [m.onnx_info("image", [1, 3, 8, 8])], [m.onnx_info("logits", [1, 3])]))
+    done = run("--onnx=" + path, *QUICK)
+    check("without --decoder the outputs stay", done.returncode == 0
+          and "Output 'logits'" in done.stdout and "Decoder:" not in done.stdout, told(done))
+    for name in ("auto", "classification"):
+        done = run("--onnx=" + path, "--decoder=" + name, *QUICK)
+        check("--decoder=" + name, done.returncode == 0 and "Decoder: classification" in done.stdout
+              and "Output 'logits'" not in done.stdout, told(done))
+    fails("a decoder that is not known", run("--onnx=" + path, "--decoder=tealeaves", *QUICK),
+          "tealeaves", "yolov8")
+    odd = write(folder + "/odd.onnx", m.onnx_model(
+        [m.onnx_node("Relu", "relu", ["image"], ["y"])], [],
+        [m.onnx_info("image", [1, 3, 8, 8])], [m.onnx_info("y", [1, 3, 8, 8])]))
+    fails("outputs of no decoder", run("--onnx=" + odd, "--decoder=auto", *QUICK), "--decoder=raw")
+    passes("outputs as they are", run("--onnx=" + odd, "--decoder=raw", *QUICK), "Output 'y'")
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         made = section(test_formats, folder)
@@ -325,6 +346,7 @@ def main():
             section(test_layers, onnx, plan, folder)
             section(test_debug, onnx, raw, folder)
             section(test_refit, onnx, raw, folder)
+        section(test_decoder, folder)
     print("1..%d" % len(results))
     return 0 if all(results) else 1
 

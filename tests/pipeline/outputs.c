@@ -87,7 +87,7 @@ test_classification(void)
 
 /* Nothing is found, and the frames say that they were looked at. */
 static void
-test_raw(void)
+check_raw(InferDecoder decoder, const char *property)
 {
   g_autofree char *path = g_build_filename(folder, "raw.plan", NULL);
   GstElement *infer = make_infer();
@@ -96,8 +96,8 @@ test_raw(void)
   GstInferResult result;
   GstHarness *harness;
 
-  save(path, INFER_DECODER_RAW);
-  g_object_set(infer, "model-file", path, "attach-tensors", TRUE, NULL);
+  save(path, decoder);
+  g_object_set(infer, "model-file", path, "attach-tensors", TRUE, "decoder", property, NULL);
   harness = add_stream(infer);
   wait_ready(infer);
   gst_harness_push(harness, frame(100, 0));
@@ -118,6 +118,14 @@ test_raw(void)
   gst_harness_teardown(harness);
   gst_object_unref(infer);
   g_unlink(path);
+}
+
+/* As the plan says, or as the property says of a plan that says nothing. */
+static void
+test_raw(void)
+{
+  check_raw(INFER_DECODER_RAW, NULL);
+  check_raw(INFER_DECODER_NONE, "raw");
 }
 
 static void
@@ -146,7 +154,7 @@ test_refusals(void)
 
   save(path, INFER_DECODER_NONE);
   g_object_set(infer, "model-file", path, NULL);
-  expect_error(infer, "decoder");
+  expect_error(infer, "inferexec --decoder");
   g_object_set(infer, "decoder", "tealeaves", NULL);
   expect_error(infer, "tealeaves");
   g_object_set(infer, "decoder", "auto", "plugins", "/nowhere/layers.so", NULL);
