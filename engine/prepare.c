@@ -235,15 +235,11 @@ is_known_step(const InferPrepared *self, guint index)
 }
 
 static gboolean
-load_known(InferPrepared *self, const InferTensor *tensor, const InferDims *content, GError **error)
+load_known(InferPrepared *self, guint tensor, GError **error)
 {
-  const InferBuffer *buffer = &self->buffers[tensor->index];
-  g_autoptr(InferArray) value =
-      infer_operand_content_new(buffer->type, &buffer->dims, content, error);
-  guint8 *memory = self->known_memory + self->offsets[tensor->index];
+  const InferArray *value = self->known[tensor];
+  guint8 *memory = self->known_memory + self->offsets[tensor];
 
-  if (!value)
-    return FALSE;
   if (!self->backend->host_memory)
     return self->backend->load(self->device, memory, value->data, value->size, error);
   memcpy(memory, value->data, value->size);
@@ -259,9 +255,14 @@ settle_known(InferPrepared *self, const InferOperand *operands, GError **error)
 
   for (guint i = 0; i < self->n_tensors; i++) {
     const InferTensor *tensor = infer_network_get_tensor(self->program->network, i);
-    self->known[i] = tensor->producer && !tensor->is_output && infer_operand_is_known(&operands[i]);
-    if (!self->known[i])
+    const InferBuffer *buffer = &self->buffers[i];
+
+    if (!tensor->producer || tensor->is_output || !infer_operand_is_known(&operands[i]))
       continue;
+    self->known[i] =
+        infer_operand_content_new(buffer->type, &buffer->dims, &operands[i].content, error);
+    if (!self->known[i])
+      return FALSE;
     self->offsets[i] = size;
     size += INFER_MEMORY_ALIGNMENT;
   }
@@ -271,8 +272,7 @@ settle_known(InferPrepared *self, const InferOperand *operands, GError **error)
   if (!self->known_memory)
     return FALSE;
   for (guint i = 0; i < self->n_tensors; i++)
-    if (self->known[i] && !load_known(self, infer_network_get_tensor(self->program->network, i),
-                                      &operands[i].content, error))
+    if (self->known[i] && !load_known(self, i, error))
       return FALSE;
   for (guint s = 0; s < self->n_steps; s++)
     self->skipped[s] = is_known_step(self, s);
@@ -605,7 +605,7 @@ infer_prepared_new(const InferProgram *program, InferDevice *device, InferPacks 
   self->buffers = g_new0(InferBuffer, self->n_tensors + 1);
   self->roots = g_new0(guint, self->n_tensors + 1);
   self->shifts = g_new0(gsize, self->n_tensors + 1);
-  self->known = g_new0(gboolean, self->n_tensors + 1);
+  self->known = g_new0(InferArray *, self->n_tensors + 1);
   self->skipped = g_new0(gboolean, self->n_steps + 1);
   self->offsets = g_new0(gsize, self->n_tensors + 1);
   self->states = g_new0(gpointer, self->n_steps + 1);
@@ -640,6 +640,9 @@ infer_prepared_free(gpointer data)
   g_free(self->shifts);
   if (self->known_memory)
     self->backend->free(self->device, self->known_memory);
+  for (guint i = 0; i < self->n_tensors; i++)
+    if (self->known[i])
+      infer_array_unref(self->known[i]);
   g_free(self->known);
   g_free(self->skipped);
   g_free(self->offsets);

@@ -73,8 +73,8 @@ gboolean infer_network_shapes(InferNetwork *network, const InferSymbolValues *va
  * @buffers: per tensor: concrete dimensions and strides
  * @roots: per tensor: the tensor whose memory it has
  * @shifts: per tensor: bytes from the start of its root's memory
- * @known: per tensor: shapes alone tell its contents, which lie in @known_memory
- * @known_memory: (nullable): the device's memory for them
+ * @known: per tensor: its contents where shapes alone tell them, else %NULL
+ * @known_memory: (nullable): the same in the device's memory
  * @skipped: per step: what it would copy is in place already, or what it would compute is known
  * @offsets: per tensor: where it lies in the memory; of roots that are not constant
  * @memory_size: bytes of memory that a context needs
@@ -102,7 +102,7 @@ typedef struct {
   InferBuffer *buffers;
   guint *roots;
   gsize *shifts;
-  gboolean *known;
+  InferArray **known;
   guint8 *known_memory;
   gboolean *skipped;
   gsize *offsets;

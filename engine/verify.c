@@ -61,12 +61,14 @@ infer_fill_random(InferEngine *engine, const InferTensor *input, const InferDims
   infer_array_unref(view);
 }
 
-/* A dense row-major copy of a lowered tensor, as eval wants it. */
+/* A dense row-major copy of a lowered tensor, as eval wants it; @base is the host's. */
 static InferArray *
 gather(const InferPrepared *prepared, const InferTensor *tensor, guint8 *base, GError **error)
 {
   const InferBuffer *buffer = &prepared->buffers[tensor->index];
-  const guint8 *from = infer_prepared_data(prepared, tensor, base);
+  const InferArray *known = prepared->known[prepared->roots[tensor->index]];
+  const guint8 *from = known ? (const guint8 *)known->data + prepared->shifts[tensor->index]
+                             : infer_prepared_data(prepared, tensor, base);
   InferArray *array;
   gint64 count = infer_dims_count(&buffer->dims), at[INFER_MAX_DIMS] = {0}, offset = 0;
   gsize size = infer_type_bits(buffer->type) / 8;
