@@ -154,15 +154,22 @@ tactics(const InferPrepare *prepare, const InferTacticArgs *args)
 {
   g_autoptr(GStrvBuilder) names = g_strv_builder_new();
   g_autoptr(GArray) list = NULL;
-  guint most = args->level == 0 ? 1 : args->level < 4 ? 4 : 8;
+  gint widest = infer_cuda_vector(prepare, 0);
+  guint most = args->level < 4 ? 4 : 8, taken[3] = {0};
   InferCudaConv conv;
 
   if (!infer_cuda_conv_init(&conv, prepare, NULL))
     return NULL;
   list = list_choices(prepare, &conv);
-  for (guint i = 0; i < MIN(list->len, most); i++) {
+  /* Large maps want wide accesses, whatever the instructions; small ones many threads. */
+  for (guint i = 0; i < list->len && (i == 0 || args->level > 0); i++) {
     const Tactic *tactic = &g_array_index(list, Choice, i).tactic;
-    g_autofree char *name = g_strdup_printf("v%dx%dy%d", tactic->vector, tactic->x, tactic->y);
+    guint width = tactic->vector == widest ? 0 : tactic->vector * 2 == widest ? 1 : 2;
+    g_autofree char *name = NULL;
+
+    if (taken[width]++ >= (width == 2 ? most / 4 : most))
+      continue;
+    name = g_strdup_printf("v%dx%dy%d", tactic->vector, tactic->x, tactic->y);
     g_strv_builder_add(names, name);
   }
   return g_strv_builder_end(names);
