@@ -13,7 +13,7 @@ G_BEGIN_DECLS
  * infer_backend_get(); the public functions of the engine validate everything before they call it.
  */
 
-#define INFER_BACKEND_ABI 3
+#define INFER_BACKEND_ABI 4
 
 /** A device that was opened; a backend puts this first in a structure of its own. */
 typedef struct _InferDevice InferDevice;
@@ -150,6 +150,9 @@ struct _InferImpl {
 
   /* Waits for the stream and works on the host, so that it cannot be captured. */
   gboolean on_host;
+
+  /* Is asked for steps with a node before the anchor too, which makes the anchor's first input. */
+  gboolean takes_leading;
 };
 
 /** Work given to a stream. */
@@ -254,6 +257,11 @@ INFER_API InferDevice *infer_device_open(const char *device, guint threads, GErr
 INFER_API InferDevice *infer_device_ref(InferDevice *device);
 INFER_API void infer_device_unref(InferDevice *device);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InferDevice, infer_device_unref)
+
+/** infer_impl_supports: InferImpl.supports() where it may be asked about @step; layouts are preset.
+ */
+gboolean infer_impl_supports(const InferImpl *impl, InferDevice *device, const InferStep *step,
+                             InferLayout *inputs, InferLayout *outputs);
 
 /** infer_device_find_impl: Returns: (nullable): the implementation of that name. */
 const InferImpl *infer_device_find_impl(InferDevice *device, const char *op, const char *name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "program-private.h"
+#include "layouts.h"
 #include "plugin-private.h"
 
 #include <string.h>
@@ -8,9 +8,10 @@
 #define MAX_ROUNDS 16
 
 /*
- * Layouts are given from the inputs to the outputs: each tensor has the order that its producer
+ * Orders are given from the inputs to the outputs: each tensor has the order that its producer
  * writes, and where a reader wants another one, a reformat step is put in between, once for each
- * order. Transposes are free: their output is the same memory under another order.
+ * order; what steps that take any order do was decided before. Transposes are free: their output is
+ * the same memory under another order.
  */
 typedef struct {
   InferNetwork *network;
@@ -96,8 +97,8 @@ want_order(Lowering *self, InferStep *step, guint index, const InferOrder *order
 
 /* --- views --- */
 
-static gboolean
-is_transpose(const InferStep *step, gint64 *perm)
+gboolean
+infer_step_is_transpose(const InferStep *step, gint64 *perm)
 {
   const InferNode *node = step->nodes[0];
   gint rank = node->inputs[0] ? node->inputs[0]->dims.n : -1;
@@ -123,7 +124,7 @@ lower_view(Lowering *self, InferStep *step, gboolean *done, GError **error)
   *done = FALSE;
   if (step->n_nodes != 1 || !in || in->value || node->n_outputs != 1)
     return TRUE;
-  if (is_transpose(step, perm)) {
+  if (infer_step_is_transpose(step, perm)) {
     order = infer_order_transposed(order_of(self, in), perm);
   } else if ((node->op->flags & INFER_OP_VIEW) && in->dims.n >= 0 && out->dims.n >= 0) {
     InferOrder plain = infer_order_row_major(in->dims.n);
@@ -143,9 +144,8 @@ lower_view(Lowering *self, InferStep *step, gboolean *done, GError **error)
 
 /* --- steps that run --- */
 
-/* Constants stay row-major, so that one which varies along more than an axis settles the order. */
-static gboolean
-settles_row_major(const InferTensor *tensor)
+gboolean
+infer_settles_row_major(const InferTensor *tensor)
 {
   gint varying = 0;
 
@@ -157,17 +157,22 @@ settles_row_major(const InferTensor *tensor)
 }
 
 static InferOrder
-common_order(Lowering *self, const InferStep *step, const InferLayout *layouts)
+common_order(Lowering *self, const InferStep *step, const InferLayout *layouts, InferLayout chosen)
 {
   const InferOrder *best = NULL;
   gint rank = step->outputs[0]->dims.n;
+
+  if (chosen == INFER_LAYOUT_CHANNELS_LAST)
+    return infer_order_channels_last(rank);
+  if (chosen == INFER_LAYOUT_ROW_MAJOR)
+    return infer_order_row_major(rank);
 
   for (guint i = 0; i < step->n_inputs; i++) {
     const InferTensor *tensor = step->inputs[i];
 
     if (layouts[i] != INFER_LAYOUT_ANY)
       continue;
-    if (settles_row_major(tensor))
+    if (infer_settles_row_major(tensor))
       return infer_order_row_major(rank);
     if (!tensor->value && tensor->dims.n == rank && !best)
       best = order_of(self, tensor);
@@ -189,7 +194,7 @@ check_runs(Lowering *self, const InferStep *step, GError **error)
 }
 
 static gboolean
-lower_step(Lowering *self, InferStep *step, GError **error)
+lower_step(Lowering *self, InferStep *step, InferLayout chosen, GError **error)
 {
   g_autofree InferLayout *inputs = g_new0(InferLayout, step->n_inputs + 1);
   g_autofree InferLayout *outputs = g_new0(InferLayout, step->n_outputs + 1);
@@ -198,7 +203,7 @@ lower_step(Lowering *self, InferStep *step, GError **error)
   step->impl = infer_step_choose(self->device, step, inputs, outputs);
   if (!check_runs(self, step, error))
     return FALSE;
-  common = common_order(self, step, inputs);
+  common = common_order(self, step, inputs, chosen);
   for (guint i = 0; i < step->n_inputs; i++) {
     gint rank = step->inputs[i]->dims.n;
     InferOrder order = infer_order_row_major(rank);
@@ -260,12 +265,14 @@ static gboolean
 lower_all(Lowering *self, GPtrArray *cut, GError **error)
 {
   g_autoptr(GPtrArray) outputs = g_ptr_array_new();
+  g_autofree InferLayout *chosen = infer_choose_layouts(self->network, self->device, cut);
 
   for (guint i = 0; i < cut->len; i++) {
     InferStep *step = cut->pdata[i];
     gboolean done;
 
-    if (!lower_view(self, step, &done, error) || (!done && !lower_step(self, step, error)))
+    if (!lower_view(self, step, &done, error) ||
+        (!done && !lower_step(self, step, chosen[i], error)))
       return FALSE;
     g_ptr_array_add(self->steps, step);
     cut->pdata[i] = NULL;

@@ -100,7 +100,7 @@ check_layouts(const InferProgram *program, const InferStep *step, const InferImp
   g_autofree InferLayout *outputs = g_new0(InferLayout, step->n_outputs + 1);
   InferOrder any = program->orders[step->outputs[0]->index];
 
-  if (!impl->supports(device, step, inputs, outputs))
+  if (!infer_impl_supports(impl, device, step, inputs, outputs))
     return refuse(step, error, "has an implementation that does not support it");
   for (guint i = 0; i < step->n_inputs; i++)
     if (inputs[i] == INFER_LAYOUT_ANY && varies(step->inputs[i]))

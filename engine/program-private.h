@@ -23,6 +23,12 @@ infer_step_is_view(const InferStep *step)
   return step->impl == NULL;
 }
 
+/** infer_step_is_transpose: whether it is a Transpose alone; @perm has its permutation then. */
+gboolean infer_step_is_transpose(const InferStep *step, gint64 *perm);
+/** infer_settles_row_major: constants stay row-major, so that one which varies along more than an
+ *  axis settles the order of what is read with it. */
+gboolean infer_settles_row_major(const InferTensor *tensor);
+
 /** infer_pass_fusion: cuts a network into steps, taking pointwise nodes into the step before them
  *  where the device supports the result. Returns: (transfer full): steps without layouts. */
 GPtrArray *infer_pass_fusion(InferNetwork *network, InferDevice *device, gboolean fuse,

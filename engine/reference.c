@@ -330,6 +330,7 @@ const InferImpl infer_impl_reference = {
     .name = "reference",
     .batch_invariant = TRUE,
     .on_host = TRUE,
+    .takes_leading = TRUE,
     .supports = reference_supports,
     .prepare = reference_prepare,
     .release = reference_release,

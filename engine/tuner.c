@@ -152,8 +152,8 @@ same_layouts(const Tuner *self, const InferImpl *impl, const InferStep *step)
   g_autofree InferLayout *own = g_new0(InferLayout, n + 1);
   g_autofree InferLayout *other = g_new0(InferLayout, n + 1);
 
-  return step->impl->supports(self->engine->device, step, own, own + step->n_inputs) &&
-         impl->supports(self->engine->device, step, other, other + step->n_inputs) &&
+  return infer_impl_supports(step->impl, self->engine->device, step, own, own + step->n_inputs) &&
+         infer_impl_supports(impl, self->engine->device, step, other, other + step->n_inputs) &&
          memcmp(own, other, n * sizeof *own) == 0;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "passes/passes.h"
 #include "program-private.h"
 #include "plugin-private.h"
 
@@ -19,6 +20,25 @@ can_anchor(const InferNode *node)
   return g_strv_contains(anchors, node->op->name);
 }
 
+/* Those that can be a part of an earlier one's step too: they look at few of its results at a time,
+ * so that these need not lie in memory. */
+static gboolean
+can_follow(const InferNode *node)
+{
+  return strcmp(node->op->name, "MaxPool") == 0 && node->n_outputs == 1;
+}
+
+gboolean
+infer_impl_supports(const InferImpl *impl, InferDevice *device, const InferStep *step,
+                    InferLayout *inputs, InferLayout *outputs)
+{
+  for (guint i = 0; i < step->n_inputs; i++)
+    inputs[i] = INFER_LAYOUT_ROW_MAJOR;
+  for (guint i = 0; i < step->n_outputs; i++)
+    outputs[i] = INFER_LAYOUT_ROW_MAJOR;
+  return (step->anchor == 0 || impl->takes_leading) && impl->supports(device, step, inputs, outputs);
+}
+
 const InferImpl *
 infer_step_choose(InferDevice *device, const InferStep *step, InferLayout *inputs,
                   InferLayout *outputs)
@@ -36,14 +56,9 @@ infer_step_choose(InferDevice *device, const InferStep *step, InferLayout *input
       infer_plugin_of(op) && !on_host ? infer_plugin_choose(device, step, inputs, outputs) : NULL;
   if (plugin)
     return plugin;
-  for (; list && *list; list++) {
-    for (guint i = 0; i < step->n_inputs; i++)
-      inputs[i] = INFER_LAYOUT_ROW_MAJOR;
-    for (guint i = 0; i < step->n_outputs; i++)
-      outputs[i] = INFER_LAYOUT_ROW_MAJOR;
-    if ((*list)->supports(device, step, inputs, outputs))
+  for (; list && *list; list++)
+    if (infer_impl_supports(*list, device, step, inputs, outputs))
       return *list;
-  }
   for (guint i = 0; i < step->n_inputs; i++)
     inputs[i] = INFER_LAYOUT_ROW_MAJOR;
   for (guint i = 0; i < step->n_outputs; i++)
@@ -99,7 +114,9 @@ next_nodes(const InferUses *uses, const InferTensor *tensor, GHashTable *taken, 
   guint n;
 
   found[0] = infer_uses_single(uses, tensor);
-  n = !found[0] ? gate_after(uses, tensor, found) : is_pointwise(found[0]) ? 1 : 0;
+  n = !found[0]                                        ? gate_after(uses, tensor, found)
+      : is_pointwise(found[0]) || can_follow(found[0]) ? 1
+                                                       : 0;
   for (guint i = 0; i < n; i++)
     if (g_hash_table_contains(taken, found[i]))
       return 0;
@@ -121,6 +138,32 @@ grow(InferNode *anchor, const InferUses *uses, GHashTable *taken, InferDevice *d
       break;
     trial = infer_step_new(nodes, step->n_nodes + n, 0);
     if (!is_supported(device, trial)) {
+      infer_step_free(trial);
+      break;
+    }
+    infer_step_free(step);
+    step = trial;
+  }
+  return step;
+}
+
+/* Takes in what makes the anchor's data, where nobody else wants it so: another type, or the gate of
+ * squeeze and excitation. */
+static InferStep *
+lead(InferStep *step, const InferUses *uses, GHashTable *taken, InferDevice *device)
+{
+  while (step->n_nodes < MAX_STEP_NODES) {
+    InferNode *nodes[MAX_STEP_NODES + 1], *first = step->nodes[0];
+    InferTensor *x = first->n_inputs > 0 ? first->inputs[0] : NULL;
+    InferStep *trial;
+
+    nodes[0] = x && !x->value && !x->is_output ? x->producer : NULL;
+    if (!nodes[0] || !is_pointwise(nodes[0]) || infer_uses_single(uses, x) != first ||
+        g_hash_table_contains(taken, nodes[0]))
+      break;
+    memcpy(nodes + 1, step->nodes, step->n_nodes * sizeof *nodes);
+    trial = infer_step_new(nodes, step->n_nodes + 1, step->anchor + 1);
+    if (trial->n_outputs != 1 || !is_supported(device, trial)) {
       infer_step_free(trial);
       break;
     }
@@ -171,19 +214,63 @@ pull(InferStep *step, const InferUses *uses, GHashTable *taken, InferDevice *dev
   return step;
 }
 
-/* A step that was grown from @anchor takes its nodes; it runs where its last node stood, when all
- * that it reads is there. */
+/* A step takes its nodes; it runs where its last node stood, when all that it reads is there. */
+static void
+keep(InferStep *step, GHashTable *taken, GHashTable *ends)
+{
+  for (guint j = 0; j < step->n_nodes; j++)
+    g_hash_table_add(taken, step->nodes[j]);
+  g_hash_table_insert(ends, step->nodes[step->n_nodes - 1], step);
+}
+
 static void
 take(InferNode *anchor, const InferUses *uses, GHashTable *taken, GHashTable *ends,
      InferDevice *device)
 {
   InferStep *step = grow(anchor, uses, taken, device);
 
-  if (is_pointwise(anchor) && step->n_nodes > 1)
+  if (!is_pointwise(anchor))
+    step = lead(step, uses, taken, device);
+  else if (step->n_nodes > 1)
     step = pull(step, uses, taken, device);
-  for (guint j = 0; j < step->n_nodes; j++)
-    g_hash_table_add(taken, step->nodes[j]);
-  g_hash_table_insert(ends, step->nodes[step->n_nodes - 1], step);
+  keep(step, taken, ends);
+}
+
+/* Whether a step around what reads @node takes it in as its first one. */
+static gboolean
+is_led_by(InferNode *node, const InferUses *uses, InferDevice *device)
+{
+  InferNode *reader = infer_uses_single(uses, node->outputs[0]);
+  InferStep *step;
+  gboolean led;
+
+  if (!reader || !can_anchor(reader) || is_pointwise(reader) ||
+      reader->inputs[0] != node->outputs[0])
+    return FALSE;
+  step = infer_step_new((InferNode *[]){node, reader}, 2, 1);
+  led = step->n_outputs == 1 && is_supported(device, step);
+  infer_step_free(step);
+  return led;
+}
+
+/* Several anchors together, where the device has something for just that. The last node, which
+ * multiplies, is left to a convolution behind it that takes it in: that saves a way to memory. */
+static void
+take_gate(InferNode *pooling, const InferUses *uses, GHashTable *taken, GHashTable *ends,
+          InferDevice *device)
+{
+  InferNode *nodes[MAX_STEP_NODES];
+  guint n = infer_pass_find_gate(uses, pooling, nodes, G_N_ELEMENTS(nodes));
+  InferStep *step;
+
+  if (n > 1 && is_led_by(nodes[n - 1], uses, device))
+    n--;
+  step = n > 0 ? infer_step_new(nodes, n, 0) : NULL;
+
+  if (step && is_supported(device, step))
+    keep(step, taken, ends);
+  else if (step)
+    infer_step_free(step);
 }
 
 GPtrArray *
@@ -195,10 +282,18 @@ infer_pass_fusion(InferNetwork *network, InferDevice *device, gboolean fuse, GEr
   guint n = infer_network_get_n_nodes(network);
   GPtrArray *steps = g_ptr_array_new_with_free_func(infer_step_free);
 
-  /* Backwards, so that of two convolutions that are added the later one takes the sum in. */
-  for (guint i = n; fuse && i-- > 0;)
-    if (can_anchor(infer_network_get_node(network, i)))
-      take(infer_network_get_node(network, i), uses, taken, ends, device);
+  for (guint i = 0; fuse && i < n; i++)
+    take_gate(infer_network_get_node(network, i), uses, taken, ends, device);
+  /* Backwards, so that of two convolutions that are added the later one takes the sum in; what can
+   * be a part of another's step once all others had their choice. */
+  for (guint round = 0; round < 2; round++)
+    for (guint i = n; fuse && i-- > 0;) {
+      InferNode *node = infer_network_get_node(network, i);
+
+      if (can_anchor(node) && can_follow(node) == (round == 1) &&
+          !g_hash_table_contains(taken, node))
+        take(node, uses, taken, ends, device);
+    }
   /* Forwards, so that a chain of pointwise nodes that is left is found from its start. */
   for (guint i = 0; fuse && i < n; i++) {
     InferNode *node = infer_network_get_node(network, i);

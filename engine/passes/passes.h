@@ -25,6 +25,17 @@ gint infer_pass_transposes(InferNetwork *network, GError **error);
 gint infer_pass_identities(InferNetwork *network, GError **error);
 gint infer_pass_scale(InferNetwork *network, GError **error);
 
+/**
+ * infer_pass_find_gate:
+ * @pooling: a node
+ * @nodes: (out): room for @most nodes, in order
+ *
+ * Returns: how many nodes, from @pooling to the product of its input with what convolutions make of
+ *   the means, nobody else reads from; 0 where it is no such thing
+ */
+guint infer_pass_find_gate(const InferUses *uses, InferNode *pooling, InferNode **nodes,
+                           guint most);
+
 /** infer_passes_run: all passes until nothing changes, with the validator between them. */
 gboolean infer_passes_run(InferNetwork *network, GCancellable *cancellable, GError **error);
 

@@ -514,26 +514,32 @@ function_name(const InferNode *node)
   return g_str_equal(op, "Sum") || g_str_equal(op, "Mean") ? "Add" : op;
 }
 
+/* Attributes as further operands, and the bracket that ends them. */
+static void
+write_attrs(GString *text, const InferNode *node, const Function *function)
+{
+  for (guint i = 0; i < 2 && function->attrs[i]; i++) {
+    gboolean flag = g_str_has_prefix(function->attrs[i], "detect_");
+    double value = flag ? infer_node_get_int(node, function->attrs[i], 1) != 0
+                        : infer_node_get_float(node, function->attrs[i], function->fallback[i]);
+
+    g_string_append(text, ", ");
+    write_number(text, node->inputs[0]->type, value, (gint64)value);
+  }
+  g_string_append(text, ")");
+}
+
 static void
 write_call(const Writer *self, guint at, const Function *function)
 {
   const InferNode *node = self->step->nodes[at];
-  InferType type = node->inputs[0]->type;
 
   g_string_append_printf(self->text, "op_%s(", function_name(node));
   for (guint i = 0; i < node->n_inputs; i++) {
     g_string_append(self->text, i > 0 ? ", " : "");
     write_operand(self, at, i);
   }
-  for (guint i = 0; i < 2 && function->attrs[i]; i++) {
-    gboolean flag = g_str_has_prefix(function->attrs[i], "detect_");
-    double value = flag ? infer_node_get_int(node, function->attrs[i], 1) != 0
-                        : infer_node_get_float(node, function->attrs[i], function->fallback[i]);
-
-    g_string_append(self->text, ", ");
-    write_number(self->text, type, value, (gint64)value);
-  }
-  g_string_append(self->text, ")");
+  write_attrs(self->text, node, function);
 }
 
 static void
@@ -675,4 +681,49 @@ infer_cuda_chain_append(GString *source, const InferPrepare *prepare, gboolean a
   else
     g_string_append_printf(source, "t%u[k];\n}\n", step->n_nodes - 1);
   return TRUE;
+}
+
+/* --- functions of one number --- */
+
+gboolean
+infer_cuda_unary_supports(const InferNode *node)
+{
+  const Function *function = find_function(node);
+  double bound;
+
+  if (!function || node->n_inputs < 1 || node->n_outputs != 1 || !node->inputs[0] ||
+      node->inputs[0]->value || !infer_cuda_is_data(node->inputs[0]->type) ||
+      !infer_cuda_is_data(node->outputs[0]->type))
+    return FALSE;
+  if (function->form == FORM_CLIP) {
+    for (guint i = 1; i < node->n_inputs; i++)
+      if (node->inputs[i] && !infer_cuda_scalar(node->inputs[i], &bound))
+        return FALSE;
+    return TRUE;
+  }
+  return function->form == FORM_SAME && node->n_inputs == 1;
+}
+
+void
+infer_cuda_unary_append(GString *source, const char *name, InferNode *const *nodes, guint n)
+{
+  static const char *const clips[] = {"", "clip_low", "clip_high"};
+
+  g_string_append_printf(source, "INLINE float %s(float x)\n{\n", name);
+  for (guint i = 0; i < n; i++) {
+    const Function *function = find_function(nodes[i]);
+
+    for (guint k = 1; function->form == FORM_CLIP && k < MIN(nodes[i]->n_inputs, 3); k++)
+      if (nodes[i]->inputs[k]) {
+        g_string_append_printf(source, "  x = %s(x, ", clips[k]);
+        write_scalar(source, nodes[i]->inputs[k]->value);
+        g_string_append(source, ");\n");
+      }
+    if (function->form == FORM_CLIP)
+      continue;
+    g_string_append_printf(source, "  x = op_%s(x", function_name(nodes[i]));
+    write_attrs(source, nodes[i], function);
+    g_string_append(source, ";\n");
+  }
+  g_string_append(source, "  return x;\n}\n");
 }

@@ -95,6 +95,10 @@ typedef struct {
   guint x, y, z;
 } InferCudaSize;
 
+/** infer_cuda_allow_shared: lets a kernel be launched with @shared bytes of dynamic shared memory,
+ *  which needs leave beyond 48 KiB; with the device's context pushed. */
+gboolean infer_cuda_allow_shared(CUfunction function, guint shared, GError **error);
+
 /** infer_cuda_launch: enqueues a kernel; @params as cuLaunchKernel() takes them. */
 gboolean infer_cuda_launch(const InferCudaQueue *queue, CUfunction function, InferCudaSize grid,
                            InferCudaSize block, guint shared, void **params, GError **error);

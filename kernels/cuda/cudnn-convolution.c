@@ -171,7 +171,7 @@ static GString *
 signature(const InferPrepare *prepare, const InferCudnnConv *conv)
 {
   const InferCudaFused *chain = &conv->chain;
-  GString *text = g_string_new("convolution 1 ");
+  GString *text = g_string_new("convolution 2 ");
 
   g_string_append_printf(text, "%s;%d %d %d;", prepare->device->key, conv->transposed, conv->type,
                          conv->spatial);

@@ -349,18 +349,21 @@ add_pointwise(Maker *self, const Pointwise *what, Descriptor x, Descriptor b, De
 static gboolean
 add_clip(Maker *self, const InferEpilogueOp *op, Descriptor x, Descriptor y)
 {
+  const Pointwise relu = {.mode = CUDNN_POINTWISE_RELU_FWD};
   const Pointwise most = {.mode = CUDNN_POINTWISE_MAX}, least = {.mode = CUDNN_POINTWISE_MIN};
-  gboolean low = !isinf(op->p0), high = !isinf(op->p1);
+  gboolean low = !isinf(op->p0), high = !isinf(op->p1), is_relu = op->p0 == 0.0f;
   Descriptor middle = low && high ? virtual_tensor(self) : low ? y : x;
-  Descriptor bound;
+  Descriptor bound = NULL;
 
   if (!low && !high) {
     const Pointwise same = {.mode = CUDNN_POINTWISE_IDENTITY};
     return add_pointwise(self, &same, x, NULL, y);
   }
   if (low) {
-    bound = scalar_tensor(self, op->p0);
-    if (!middle || !bound || !add_pointwise(self, &most, x, bound, middle))
+    if (!is_relu)
+      bound = scalar_tensor(self, op->p0);
+    if (!middle || (!is_relu && !bound) ||
+        !add_pointwise(self, is_relu ? &relu : &most, x, bound, middle))
       return FALSE;
   }
   if (!high)
@@ -369,14 +372,21 @@ add_clip(Maker *self, const InferEpilogueOp *op, Descriptor x, Descriptor y)
   return bound && add_pointwise(self, &least, middle, bound, y);
 }
 
+/* A convolution that ends with a ReLU is taken for a pattern whose engines have no upper bound. */
+static gboolean
+must_clip(const InferEpilogueOp *op, gboolean is_last)
+{
+  return op->mode == INFER_EPILOGUE_RELU && (op->p0 != 0.0f || (is_last && !isinf(op->p1)));
+}
+
 static gboolean
 add_operation(Maker *self, const InferEpilogueOp *op, Descriptor *values, Descriptor *sides,
-              Descriptor y)
+              Descriptor y, gboolean is_last)
 {
   Pointwise what = pointwise_of(op);
   Descriptor b = NULL;
 
-  if (op->mode == INFER_EPILOGUE_RELU && op->p0 != 0.0f)
+  if (must_clip(op, is_last))
     return add_clip(self, op, values[op->a], y);
   if (op->operand == INFER_EPILOGUE_VALUE)
     b = values[op->b];
@@ -426,7 +436,8 @@ add_all(Maker *self)
     return FALSE;
   for (gint i = 0; i < n; i++) {
     values[i + 1] = i + 1 == n ? last : virtual_tensor(self);
-    if (!values[i + 1] || !add_operation(self, &program.ops[i], values, sides, values[i + 1]))
+    if (!values[i + 1] ||
+        !add_operation(self, &program.ops[i], values, sides, values[i + 1], i + 1 == n))
       return FALSE;
   }
   return TRUE;

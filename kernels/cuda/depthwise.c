@@ -8,8 +8,10 @@
 
 /* Larger windows are not worth the code that they unroll to. */
 #define MAX_TAPS 81
+/* Weights that a thread keeps. */
+#define MAX_KEPT 56
 
-/* Tiles of output pixels that a thread makes, the largest first. */
+/* Tiles of output pixels that a thread makes. */
 static const struct {
   gint x, y;
 } tiles[] = {{4, 4}, {4, 2}, {2, 4}, {2, 2}, {4, 1}, {2, 1}, {1, 1}};
@@ -33,92 +35,163 @@ supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferL
   return taps >= 1 && taps <= MAX_TAPS && infer_cuda_conv_supports(step, inputs, outputs);
 }
 
+/* Neighbours of a tile along an axis lie a dilation apart, so that they read the same elements. */
+static gint64
+grid_of(const InferCudaWindow *w, gint axis)
+{
+  return w->stride[axis] == 1 && w->dilation[axis] <= w->out[axis] ? w->dilation[axis] : 1;
+}
+
+static gint64
+count_tiles(const InferCudaWindow *w, gint axis, gint tile)
+{
+  gint64 grid = grid_of(w, axis), places = (w->out[axis] + grid - 1) / grid;
+
+  return grid * ((places + tile - 1) / tile);
+}
+
 static gint64
 count_threads(const InferPrepare *prepare, const InferCudaConv *conv, const Tactic *tactic)
 {
-  const gint64 *out = conv->window.out;
+  const InferCudaWindow *w = &conv->window;
 
-  return prepare->outputs[0].dims.d[0] * ((out[1] + tactic->y - 1) / tactic->y) *
-         ((out[2] + tactic->x - 1) / tactic->x) * (conv->out / tactic->vector);
+  return prepare->outputs[0].dims.d[0] * count_tiles(w, 1, tactic->y) *
+         count_tiles(w, 2, tactic->x) * (conv->out / tactic->vector);
 }
 
-/* Whether a thread's registers hold what the tile needs. */
+/* Elements along an axis that a tile reads, those between them left out. */
+static gint64
+count_read(const InferCudaWindow *w, gint axis, gint tile)
+{
+  gint64 dilation = grid_of(w, axis) > 1 ? 1 : w->dilation[axis];
+
+  return MIN((tile - 1) * w->stride[axis] + (w->kernel[axis] - 1) * dilation + 1,
+             tile * w->kernel[axis]);
+}
+
+/* Weights that a thread has as floats from the start to the end. */
+static gboolean
+keeps(const InferCudaConv *conv, const Tactic *tactic)
+{
+  return conv->window.kernel[1] * conv->window.kernel[2] * tactic->vector <= MAX_KEPT;
+}
+
+/* What a thread has in registers at once: a row, the outputs that are not done, weights. */
+static gint64
+count_registers(const InferCudaConv *conv, const Tactic *tactic)
+{
+  const InferCudaWindow *w = &conv->window;
+  gint64 taps = w->kernel[1] * w->kernel[2];
+  gint64 rows = MIN(tactic->y, (w->kernel[1] - 1) * w->dilation[1] / w->stride[1] + 1);
+  gint64 weights = keeps(conv, tactic) ? taps : taps <= 9 && tactic->y > 1 ? taps / 2 : 1;
+
+  return (count_read(w, 2, tactic->x) + rows * tactic->x + weights) * tactic->vector;
+}
+
 static gboolean
 fits(const InferCudaConv *conv, const Tactic *tactic)
 {
   const InferCudaWindow *w = &conv->window;
-  gint64 columns = (tactic->x - 1) * w->stride[2] + (w->kernel[2] - 1) * w->dilation[2] + 1;
-  gint64 rows = MIN(tactic->y, (w->kernel[1] - 1) * w->dilation[1] / w->stride[1] + 1);
   gint64 taps = w->kernel[1] * w->kernel[2];
 
-  if (tactic->x > MAX(w->out[2], 1) || tactic->y > MAX(w->out[1], 1))
+  if (tactic->x > MAX(w->out[2] / grid_of(w, 2), 1) ||
+      tactic->y > MAX(w->out[1] / grid_of(w, 1), 1))
     return FALSE;
-  columns = MIN(columns, tactic->x * w->kernel[2]);
-  return (columns + rows * tactic->x) * tactic->vector <= 136 &&
-         taps * tactic->x * tactic->y <= 512;
+  return count_registers(conv, tactic) <= 150 && taps * tactic->x * tactic->y <= 512;
 }
 
-/* The largest tile that leaves enough threads for the device; for strides less is shared. */
-static Tactic
-choose(const InferPrepare *prepare, const InferCudaConv *conv)
+/* Instructions that a thread issues about, times threads, where there are enough to be busy. Many
+ * registers leave room for few threads, which wait for memory. */
+static gint64
+estimate(const InferPrepare *prepare, const InferCudaConv *conv, const Tactic *tactic)
 {
-  gint64 want = (gint64)infer_cuda_device(prepare->device)->n_multiprocessors * 1024;
-  Tactic tactic = {.vector = infer_cuda_vector(prepare, 0), .x = 1, .y = 1};
+  const InferCudaWindow *w = &conv->window;
+  gint64 want = (gint64)infer_cuda_device(prepare->device)->n_multiprocessors * 512;
+  gint64 taps = w->kernel[1] * w->kernel[2], made = tactic->x * tactic->y;
+  gint64 loads = count_read(w, 1, tactic->y) * count_read(w, 2, tactic->x);
 
-  for (gsize i = 0; i < G_N_ELEMENTS(tiles); i++) {
-    Tactic trial = {tactic.vector, tiles[i].x, tiles[i].y};
-    gboolean large = trial.x * trial.y > (conv->window.stride[2] > 1 ? 4 : 8);
+  loads += keeps(conv, tactic) ? taps : taps * tactic->y;
+  return (loads * (4 + tactic->vector) + made * (taps * tactic->vector + tactic->vector + 3)) *
+         MAX(count_threads(prepare, conv, tactic), want) * MAX(count_registers(conv, tactic), 96) /
+         96;
+}
 
-    if (!large && fits(conv, &trial) && count_threads(prepare, conv, &trial) >= want)
-      return trial;
-  }
-  return tactic;
+typedef struct {
+  Tactic tactic;
+  gint64 cost;
+} Choice;
+
+static int
+compare(gconstpointer a, gconstpointer b)
+{
+  const Choice *x = a, *y = b;
+
+  return x->cost != y->cost ? (x->cost < y->cost ? -1 : 1) : y->tactic.vector - x->tactic.vector;
+}
+
+/* All that can be, the most promising first. */
+static GArray *
+list_choices(const InferPrepare *prepare, const InferCudaConv *conv)
+{
+  GArray *list = g_array_new(FALSE, FALSE, sizeof(Choice));
+
+  for (gint vector = infer_cuda_vector(prepare, 0); vector > 0; vector /= 2)
+    for (gsize i = 0; i < G_N_ELEMENTS(tiles); i++) {
+      Choice choice = {.tactic = {vector, tiles[i].x, tiles[i].y}};
+      gboolean least = vector == 1 && tiles[i].x * tiles[i].y == 1;
+
+      if (!least && !fits(conv, &choice.tactic))
+        continue;
+      choice.cost = estimate(prepare, conv, &choice.tactic);
+      g_array_append_val(list, choice);
+    }
+  g_array_sort(list, compare);
+  return list;
 }
 
 static char **
 tactics(const InferPrepare *prepare, const InferTacticArgs *args)
 {
   g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+  g_autoptr(GArray) list = NULL;
+  gint widest = infer_cuda_vector(prepare, 0);
+  guint most = args->level < 4 ? 4 : 8, taken[3] = {0};
   InferCudaConv conv;
-  Tactic first;
 
   if (!infer_cuda_conv_init(&conv, prepare, NULL))
     return NULL;
-  first = choose(prepare, &conv);
-  for (gint pass = 0; pass < 3 && (pass == 0 || args->level > 0); pass++)
-    for (gsize i = 0; i < G_N_ELEMENTS(tiles); i++) {
-      Tactic trial = {first.vector, tiles[i].x, tiles[i].y};
-      gboolean same = trial.x == first.x && trial.y == first.y;
-      g_autofree char *name = NULL;
+  list = list_choices(prepare, &conv);
+  /* Large maps want wide accesses, whatever the instructions; small ones many threads. */
+  for (guint i = 0; i < list->len && (i == 0 || args->level > 0); i++) {
+    const Tactic *tactic = &g_array_index(list, Choice, i).tactic;
+    guint width = tactic->vector == widest ? 0 : tactic->vector * 2 == widest ? 1 : 2;
+    g_autofree char *name = NULL;
 
-      /* First the likely one, then other tiles, then narrower vectors. */
-      if (pass == 2)
-        trial.vector /= 2;
-      if ((pass == 0) != same || trial.vector < 1 || (pass == 2 && args->level < 3) ||
-          !(fits(&conv, &trial) || same))
-        continue;
-      name = g_strdup_printf("v%dx%dy%d", trial.vector, trial.x, trial.y);
-      g_strv_builder_add(names, name);
-    }
+    if (taken[width]++ >= (width == 2 ? most / 4 : most))
+      continue;
+    name = g_strdup_printf("v%dx%dy%d", tactic->vector, tactic->x, tactic->y);
+    g_strv_builder_add(names, name);
+  }
   return g_strv_builder_end(names);
 }
 
 static gboolean
 parse_tactic(const InferPrepare *prepare, const InferCudaConv *conv, Tactic *tactic, GError **error)
 {
-  Tactic most = choose(prepare, conv);
-  gboolean known = FALSE;
+  g_autoptr(GArray) list = list_choices(prepare, conv);
+  Tactic wanted = {0};
 
-  *tactic = most;
+  *tactic = g_array_index(list, Choice, 0).tactic;
   if (!prepare->tactic)
     return TRUE;
-  if (sscanf(prepare->tactic, "v%2dx%1dy%1d", &tactic->vector, &tactic->x, &tactic->y) == 3)
-    for (gsize i = 0; i < G_N_ELEMENTS(tiles); i++)
-      known = known || (tactic->x == tiles[i].x && tactic->y == tiles[i].y);
-  if (!known || tactic->vector < 1 || most.vector % tactic->vector)
-    return infer_cuda_fail(prepare, error, INFER_ERROR_UNSUPPORTED,
-                           "it has no tactic '%.32s' for these dimensions", prepare->tactic);
-  return TRUE;
+  if (sscanf(prepare->tactic, "v%2dx%1dy%1d", &wanted.vector, &wanted.x, &wanted.y) == 3)
+    for (guint i = 0; i < list->len; i++) {
+      *tactic = g_array_index(list, Choice, i).tactic;
+      if (tactic->vector == wanted.vector && tactic->x == wanted.x && tactic->y == wanted.y)
+        return TRUE;
+    }
+  return infer_cuda_fail(prepare, error, INFER_ERROR_UNSUPPORTED,
+                         "it has no tactic '%.32s' for these dimensions", prepare->tactic);
 }
 
 static char *
@@ -132,6 +205,9 @@ write_source(const InferPrepare *prepare, const InferCudaConv *conv, const Infer
   infer_cuda_define(source, "VEC", tactic->vector);
   infer_cuda_define(source, "TILE_X", tactic->x);
   infer_cuda_define(source, "TILE_Y", tactic->y);
+  infer_cuda_define(source, "GRID_W", grid_of(&conv->window, 2));
+  infer_cuda_define(source, "GRID_H", grid_of(&conv->window, 1));
+  infer_cuda_define(source, "KEEPS", keeps(conv, tactic));
   infer_cuda_define(source, "SPATIAL", conv->window.n);
   if (!infer_cuda_conv_define(source, conv, prepare, error) ||
       !infer_cuda_chain_append(source, prepare, TRUE, space, error))

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* Bytes of shared memory that any kernel may ask for. */
+#define DEFAULT_SHARED (48u << 10)
+
 /* --- state --- */
 
 InferCudaKernel *
@@ -56,14 +59,16 @@ infer_cuda_kernel_add(InferCudaKernel *self, InferPrepare *prepare, const char *
                       GError **error)
 {
   CUfunction function;
+  gboolean ok;
 
   g_assert(self->n_launches < INFER_CUDA_MAX_LAUNCHES);
   if (grid.x == 0 || grid.y == 0 || grid.z == 0)
     return TRUE;
   infer_cuda_push(infer_cuda_device(prepare->device));
   function = infer_cuda_compile(infer_cuda_device(prepare->device), source, name, error);
+  ok = function && (shared <= DEFAULT_SHARED || infer_cuda_allow_shared(function, shared, error));
   infer_cuda_pop();
-  if (!function)
+  if (!ok)
     return FALSE;
   self->launches[self->n_launches].function = function;
   self->launches[self->n_launches].grid = grid;

@@ -134,6 +134,10 @@ void infer_cuda_chain_layouts(const InferStep *step, gboolean anchored, InferLay
  */
 gboolean infer_cuda_chain_append(GString *source, const InferPrepare *prepare, gboolean anchored,
                                  const InferCudaSpace *space, GError **error);
+/** infer_cuda_unary_supports: whether @node is a function of one number and constants. */
+gboolean infer_cuda_unary_supports(const InferNode *node);
+/** infer_cuda_unary_append: appends "float NAME(float x)": what @nodes do one after the other. */
+void infer_cuda_unary_append(GString *source, const char *name, InferNode *const *nodes, guint n);
 /** infer_cuda_is_fast: whether what leaves the step has half precision. */
 gboolean infer_cuda_is_fast(const InferStep *step);
 

@@ -8,11 +8,15 @@ G_BEGIN_DECLS
 extern const InferImpl infer_cuda_connected;
 extern const InferImpl infer_cuda_convolution;
 extern const InferImpl infer_cuda_depthwise;
+extern const InferImpl infer_cuda_excitation;
 extern const InferImpl infer_cuda_normalize;
+extern const InferImpl infer_cuda_panel;
 extern const InferImpl infer_cuda_pointwise;
 extern const InferImpl infer_cuda_pooling;
 extern const InferImpl infer_cuda_reduction;
 extern const InferImpl infer_cuda_resize;
+extern const InferImpl infer_cuda_deep;
+extern const InferImpl infer_cuda_staged;
 extern const InferImpl infer_cuda_stem;
 
 #define INFER_CUDA_IMPLS(...)                                                                      \
@@ -27,7 +31,7 @@ extern const InferImpl infer_cuda_stem;
 
 /** What any other implementation comes before. */
 static const InferCudaOp infer_cuda_ops_last[] = {
-    {"Conv", INFER_CUDA_IMPLS(&infer_cuda_convolution)},
+    {"Conv", INFER_CUDA_IMPLS(&infer_cuda_staged, &infer_cuda_deep, &infer_cuda_convolution)},
     {"ConvTranspose", INFER_CUDA_IMPLS(&infer_cuda_convolution)},
 };
 
@@ -53,13 +57,14 @@ static const InferCudaOp infer_cuda_ops_ops[] = {
     INFER_CUDA_POINTWISE("Ceil"),
     INFER_CUDA_POINTWISE("Celu"),
     INFER_CUDA_POINTWISE("Clip"),
-    {"Conv", INFER_CUDA_IMPLS(&infer_cuda_connected, &infer_cuda_stem, &infer_cuda_depthwise)},
+    {"Conv", INFER_CUDA_IMPLS(&infer_cuda_connected, &infer_cuda_stem, &infer_cuda_depthwise,
+                              &infer_cuda_panel)},
     {"AveragePool", INFER_CUDA_IMPLS(&infer_cuda_pooling)},
     {"LpPool", INFER_CUDA_IMPLS(&infer_cuda_pooling)},
     {"MaxPool", INFER_CUDA_IMPLS(&infer_cuda_pooling)},
     {"ArgMax", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
     {"ArgMin", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
-    {"GlobalAveragePool", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"GlobalAveragePool", INFER_CUDA_IMPLS(&infer_cuda_excitation, &infer_cuda_reduction)},
     {"GlobalLpPool", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
     {"GlobalMaxPool", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
     {"ReduceL1", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
@@ -67,7 +72,7 @@ static const InferCudaOp infer_cuda_ops_ops[] = {
     {"ReduceLogSum", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
     {"ReduceLogSumExp", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
     {"ReduceMax", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
-    {"ReduceMean", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
+    {"ReduceMean", INFER_CUDA_IMPLS(&infer_cuda_excitation, &infer_cuda_reduction)},
     {"ReduceMin", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
     {"ReduceProd", INFER_CUDA_IMPLS(&infer_cuda_reduction)},
     {"ReduceSum", INFER_CUDA_IMPLS(&infer_cuda_reduction)},

@@ -77,6 +77,14 @@ infer_cuda_fixed(InferCudaDevice *device, const char *name, GError **error)
 }
 
 gboolean
+infer_cuda_allow_shared(CUfunction function, guint shared, GError **error)
+{
+  return infer_cuda_check(
+      cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)shared),
+      "asking for shared memory", error);
+}
+
+gboolean
 infer_cuda_launch(const InferCudaQueue *queue, CUfunction function, InferCudaSize grid,
                   InferCudaSize block, guint shared, void **params, GError **error)
 {

@@ -85,7 +85,8 @@ lay_threads(InferCudaNest *nest, const InferBuffer *x, const InferBuffer *y, gbo
     if (kept->stride[INFER_NEST_Y] != 1)
       nest->vec = 1;
     nest->lanes = power_of_two(kept->dim / nest->vec, 2, nest->vec > 1 ? 8 : 32);
-    nest->depth = power_of_two(nest->count, 1, 256 / nest->lanes);
+    /* Whole warps; eight rows a thread are under way at once. */
+    nest->depth = power_of_two(nest->count / 8, 32 / nest->lanes, 256 / nest->lanes);
     return;
   }
   if (gone->dim > 1 && gone->stride[0] == 1)

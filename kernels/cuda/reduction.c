@@ -6,6 +6,9 @@
 
 /* Reduce*, ArgMax and ArgMin, and global pooling, with a chain behind. */
 
+/* Bytes of what is kept of one result, at most. */
+#define MAX_STATE 32
+
 /* The numbers are those of source/reduce.cu. */
 static const struct {
   const char *op;
@@ -140,7 +143,8 @@ define_kind(GString *source, const InferPrepare *prepare)
 }
 
 static char *
-write_source(const InferPrepare *prepare, const InferCudaNest *nest, gint64 splits, GError **error)
+write_source(const InferPrepare *prepare, const InferCudaNest *nest, gint64 splits,
+             gboolean clusters, GError **error)
 {
   const InferBuffer *x = &prepare->inputs[0], *y = &prepare->outputs[0];
   g_autoptr(GString) source = NULL;
@@ -151,6 +155,9 @@ write_source(const InferPrepare *prepare, const InferCudaNest *nest, gint64 spli
   /* The chain's neighbours lie on the innermost kept axis. */
   space.vector = nest->kept[nest->n_kept - 1].axis;
   source = infer_cuda_source_new(infer_cuda_is_fast(prepare->step), infer_cuda_nest_is_wide(x, y));
+  if (clusters)
+    infer_cuda_define(source, "CLUSTER", splits);
+  infer_cuda_define(source, "JOINS_LATER", splits > 1 && !clusters);
   infer_cuda_define(source, "RANK", space.n);
   infer_cuda_define(source, "OUT_SLOT", prepare->step->n_inputs);
   infer_cuda_define(source, "X_SLOT", 0);
@@ -165,15 +172,26 @@ write_source(const InferPrepare *prepare, const InferCudaNest *nest, gint64 spli
   return g_string_free(g_steal_pointer(&source), FALSE);
 }
 
-/* How many blocks share one result, where there would be too few of them. */
+/* The most blocks of a cluster on every device that has clusters. */
+#define MAX_CLUSTER 8
+
+/* How many blocks share one result, and whether those of a cluster can. On devices with clusters it
+ * follows from what is summed alone, so that results do not depend on the batch. */
 static gint64
-find_splits(const InferPrepare *prepare, const InferCudaNest *nest, gint64 blocks)
+find_splits(const InferPrepare *prepare, const InferCudaNest *nest, gint64 blocks,
+            gboolean *clusters)
 {
-  gint64 want = infer_cuda_device(prepare->device)->n_multiprocessors;
+  const InferCudaDevice *device = infer_cuda_device(prepare->device);
+  gint64 want = device->n_multiprocessors, splits = 1;
   gint64 steps = nest->count / ((gint64)nest->depth * nest->run);
 
-  if (blocks >= want || blocks == 0 || steps < 8)
-    return 1;
+  *clusters = device->major >= 9 && (steps <= 64 * MAX_CLUSTER || blocks >= 4 * want);
+  if (device->major >= 9 && !*clusters)
+    return MIN(steps / 16, 128);
+  while (*clusters && splits < MAX_CLUSTER && splits * 16 <= steps)
+    splits *= 2;
+  if (*clusters || blocks >= want || blocks == 0 || steps < 8)
+    return splits;
   return CLAMP(MIN(2 * want / blocks, steps / 4), 1, 128);
 }
 
@@ -185,19 +203,23 @@ prepare_reduction(InferPrepare *prepare, GError **error)
   InferCudaNest nest;
   InferCudaSize grid, block;
   gint64 splits;
+  gboolean clusters;
 
   if (!self || !fill_nest(&nest, prepare, error))
     return FALSE;
   self->params.n[0] = nest.outputs / nest.vec;
   grid = (InferCudaSize){infer_cuda_blocks(self->params.n[0], (guint)nest.lanes, G_MAXINT32), 1, 1};
   block = (InferCudaSize){(guint)(nest.lanes * nest.depth), 1, 1};
-  splits = find_splits(prepare, &nest, grid.x);
+  splits = find_splits(prepare, &nest, grid.x, &clusters);
   grid.y = (guint)splits;
-  source = write_source(prepare, &nest, splits, error);
-  if (!source || !infer_cuda_kernel_add(self, prepare, source, "reduction", grid, block, 0, error))
+  clusters = clusters && splits > 1;
+  source = write_source(prepare, &nest, splits, clusters, error);
+  if (!source ||
+      !infer_cuda_kernel_add(self, prepare, source, "reduction", grid, block,
+                             clusters ? (guint)(nest.lanes * nest.vec) * MAX_STATE : 0, error))
     return FALSE;
-  if (splits > 1) {
-    prepare->workspace = (gsize)(splits * nest.outputs) * 32;
+  if (splits > 1 && !clusters) {
+    prepare->workspace = (gsize)(splits * nest.outputs) * MAX_STATE;
     grid = (InferCudaSize){infer_cuda_blocks(self->params.n[0], 128, G_MAXINT32), 1, 1};
     block.x = 128;
     if (!infer_cuda_kernel_add(self, prepare, source, "reduction_join", grid, block, 0, error))

@@ -4,9 +4,13 @@
 
 #include <math.h>
 
-/* Resize of spatial dimensions, nearest, linear and cubic, channels-last. */
+/* Resize of spatial dimensions, nearest, linear and cubic, in any order. */
 
 #define MAX_TAPS 64
+/* Threads of a pixel that find its places together, where there are as many. */
+#define MIN_SHARING 4
+/* Planes that a thread goes through at most. */
+#define MAX_PLANES 16
 
 static const char *const modes[] = {"nearest", "linear", "cubic"};
 static const char *const coordinates[] = {"half_pixel",         "half_pixel_symmetric",
@@ -93,8 +97,8 @@ supports(InferDevice *device, const InferStep *step, InferLayout *inputs, InferL
   for (gint i = 2; i < x->dims.n && infer_node_get_int(node, "antialias", 0); i++)
     if (scales[i] == 0 || scales[i] < 1.0 / 14)
       return FALSE;
-  infer_cuda_chain_layouts(step, TRUE, INFER_LAYOUT_CHANNELS_LAST, inputs, outputs);
-  inputs[0] = INFER_LAYOUT_CHANNELS_LAST;
+  infer_cuda_chain_layouts(step, TRUE, INFER_LAYOUT_ANY, inputs, outputs);
+  inputs[0] = INFER_LAYOUT_ANY;
   return TRUE;
 }
 
@@ -137,8 +141,60 @@ define_axis(GString *source, const InferPrepare *prepare, gint k, char name, GEr
   return TRUE;
 }
 
+/* Whether threads go along x: where channels are not what lies together. */
 static gboolean
-define(GString *source, const InferPrepare *prepare, GError **error)
+is_plain(const InferPrepare *prepare)
+{
+  const InferBuffer *x = &prepare->inputs[0], *y = &prepare->outputs[0];
+  gint64 pitch, image;
+
+  return y->strides[y->dims.n - 1] == 1 || !infer_cuda_pixels(x, &pitch, &image) ||
+         !infer_cuda_pixels(y, &pitch, &image);
+}
+
+/* Neighbours along x: 16 bytes of the output, where few taps leave registers for them. */
+static gint
+find_width(const InferPrepare *prepare)
+{
+  const InferNode *node = prepare->step->nodes[0];
+  const InferBuffer *y = &prepare->outputs[0];
+  gint last = y->dims.n - 1, count = 1;
+  gint most = infer_node_get_int(node, "antialias", 0)                        ? 1
+              : g_str_equal(infer_node_get_string(node, "mode", ""), "cubic") ? 4
+                                                                              : 8;
+
+  if (y->strides[last] == 1)
+    count = MIN(most, infer_cuda_aligned(y, y->dims.n, y->dims.d, y->strides, last));
+  while (y->dims.d[last] % count != 0)
+    count /= 2;
+  return MAX(count, 1);
+}
+
+static void
+define_strides(GString *source, const char *name, const InferBuffer *buffer)
+{
+  gint64 strides[5] = {buffer->strides[0], buffer->strides[1]};
+
+  for (gint k = 2; k < buffer->dims.n; k++)
+    strides[5 - buffer->dims.n + k] = buffer->strides[k];
+  infer_cuda_define_list(source, name, strides, 5);
+}
+
+static void
+define_plain(GString *source, const InferPrepare *prepare, gint vector)
+{
+  const InferBuffer *x = &prepare->inputs[0], *y = &prepare->outputs[0];
+
+  infer_cuda_define_text(source, "X_T", infer_cuda_type(x->type));
+  infer_cuda_define(source, "X_SLOT", 0);
+  infer_cuda_define(source, "Y_SLOT", prepare->step->n_inputs);
+  infer_cuda_define(source, "OUT_ALIGNED", vector);
+  define_strides(source, "X_STRIDES", x);
+  define_strides(source, "Y_STRIDES", y);
+}
+
+static gboolean
+define(GString *source, const InferPrepare *prepare, gint vector, GError **error)
 {
   const InferNode *node = prepare->step->nodes[0];
   gint rank = prepare->inputs[0].dims.n;
@@ -155,12 +211,33 @@ define(GString *source, const InferPrepare *prepare, GError **error)
                                          infer_node_get_float(node, "cubic_coeff_a", -0.75)));
   infer_cuda_define(source, "SPATIAL", rank - 2);
   infer_cuda_define(source, "OUT_C", prepare->outputs[0].dims.d[1]);
-  infer_cuda_define(source, "VEC", infer_cuda_vector(prepare, 0));
+  infer_cuda_define(source, "VEC", vector);
+  infer_cuda_define(source, "PLAIN", is_plain(prepare));
+  infer_cuda_define(source, "SHARED",
+                    !is_plain(prepare) && prepare->outputs[0].dims.d[1] / vector >= MIN_SHARING);
+  if (is_plain(prepare))
+    define_plain(source, prepare, vector);
+  else if (!infer_cuda_define_tensor(source, prepare, "X", FALSE, 0, error) ||
+           !infer_cuda_define_tensor(source, prepare, "Y", TRUE, 0, error))
+    return FALSE;
   return define_axis(source, prepare, rank - 3, 'D', error) &&
          define_axis(source, prepare, rank - 2, 'H', error) &&
-         define_axis(source, prepare, rank - 1, 'W', error) &&
-         infer_cuda_define_tensor(source, prepare, "X", FALSE, 0, error) &&
-         infer_cuda_define_tensor(source, prepare, "Y", TRUE, 0, error);
+         define_axis(source, prepare, rank - 1, 'W', error);
+}
+
+/* Threads; @planes: those that each goes through, few enough to keep the device busy. */
+static gint64
+count_threads(const InferPrepare *prepare, gint vector, gint64 *planes)
+{
+  const InferDims *out = &prepare->outputs[0].dims;
+  gint64 count = infer_dims_count(out), all = out->d[0] * out->d[1], pixels = count / all / vector;
+  gint64 busy = (gint64)infer_cuda_device(prepare->device)->n_multiprocessors * 8192;
+
+  *planes = 1;
+  if (!is_plain(prepare))
+    return count / vector;
+  *planes = CLAMP(pixels * all / MAX(busy, 1), 1, MAX_PLANES);
+  return pixels * ((all + *planes - 1) / *planes);
 }
 
 static gboolean
@@ -174,10 +251,15 @@ prepare_resize(InferPrepare *prepare, GError **error)
   if (!self || !infer_cuda_space_init(&space, prepare, TRUE, error))
     return FALSE;
   if (count > 0) {
-    self->params.n[0] = count / infer_cuda_vector(prepare, 0);
+    gint vector = is_plain(prepare) ? find_width(prepare) : infer_cuda_vector(prepare, 0);
+
+    self->params.n[0] = count_threads(prepare, vector, &self->params.n[1]);
+    self->params.n[2] = prepare->outputs[0].dims.d[0] * prepare->outputs[0].dims.d[1];
+    if (is_plain(prepare))
+      space.vector = space.n - 1;
     source = infer_cuda_source_new(infer_cuda_is_fast(prepare->step),
                                    infer_cuda_space_is_wide(&space, prepare));
-    if (!define(source, prepare, error) ||
+    if (!define(source, prepare, vector, error) ||
         !infer_cuda_chain_append(source, prepare, TRUE, &space, error))
       return FALSE;
     infer_cuda_source_append(source, "resize");
@@ -191,6 +273,13 @@ prepare_resize(InferPrepare *prepare, GError **error)
   return TRUE;
 }
 
+/* It reads and writes by strides. */
+static gboolean
+strided(const InferPrepare *prepare, gboolean output, guint index)
+{
+  return TRUE;
+}
+
 const InferImpl infer_cuda_resize = {
     .name = "cuda.resize",
     .batch_invariant = TRUE,
@@ -198,5 +287,5 @@ const InferImpl infer_cuda_resize = {
     .prepare = prepare_resize,
     .release = g_free,
     .run = infer_cuda_kernel_run,
-    .strided = infer_cuda_strided_pixels,
+    .strided = strided,
 };

@@ -24,7 +24,7 @@ static void
 depthwise(Case *c)
 {
   gint64 unit = (gint64)1 << pick(c, 0, 3), ch = unit * pick(c, 1, 9), k = pick(c, 1, 3) * 2 - 1;
-  gint64 stride = pick(c, 1, 2), dilation = pick(c, 0, 3) == 0 ? 2 : 1;
+  gint64 stride = pick(c, 1, 2), dilation = pick(c, 0, 3) == 0 ? pick(c, 2, 5) : 1;
   gint64 strides[] = {stride, stride}, dilations[] = {dilation, dilation};
   gint64 pad = (k - 1) * dilation / 2, pads[] = {pad, pad, pad, pad};
   InferTensor *x = INPUT(c, 1, ch, k * 2 + pick(c, 0, 20), k * 2 + pick(c, 0, 20));
@@ -55,18 +55,80 @@ stem(Case *c)
   output(c, coin(c) ? activation(c, y) : y);
 }
 
+/* An image, which may come as something else than what is computed with. @most: its numbers. */
+static InferTensor *
+image(Case *c, gint64 channels, gint64 height, gint64 width, double *most)
+{
+  const InferType types[] = {c->type, INFER_TYPE_FLOAT, INFER_TYPE_UINT8, INFER_TYPE_INT8};
+  InferType type = types[pick(c, 0, 3)], own = c->type;
+  InferTensor *x;
+
+  c->type = type;
+  x = INPUT(c, 1, channels, height, width);
+  c->type = own;
+  *most = infer_type_is_float(type) ? 1 : 128;
+  if (!infer_type_is_float(type) && coin(c)) {
+    x = NODE(c, "Cast", infer_attrs_new("to", 'i', (gint64)INFER_TYPE_FLOAT, NULL), x);
+    type = INFER_TYPE_FLOAT;
+  }
+  return type == own ? x : NODE(c, "Cast", infer_attrs_new("to", 'i', (gint64)own, NULL), x);
+}
+
+/* The first layers of a classifier: windows of the pooling that overlap, at all places of tiles. */
+static void
+pooled_stem(Case *c)
+{
+  gint64 ic = pick(c, 1, 4), oc = pick(c, 1, 8) * 8, k = pick(c, 1, 7), stride = pick(c, 1, 2);
+  gint64 kernel[] = {pick(c, 1, 3), pick(c, 1, 3)}, steps[] = {pick(c, 1, 2), pick(c, 1, 2)};
+  gint64 strides[] = {stride, stride}, pads[] = {k / 2, k / 2, k / 2, k / 2};
+  gint64 around[] = {pick(c, 0, kernel[0] - 1), pick(c, 0, kernel[1] - 1),
+                     pick(c, 0, kernel[0] - 1), pick(c, 0, kernel[1] - 1)};
+  gint64 wide = pick(c, 0, 3) == 0 ? 300 : 60;
+  double most;
+  InferTensor *x = image(c, ic, k + 8 + pick(c, 0, 30), k + 8 + pick(c, 0, wide), &most), *y;
+
+  g_string_append_printf(c->label, " k%d s%d oc%d pool %dx%d s%dx%d", (int)k, (int)stride, (int)oc,
+                         (int)kernel[0], (int)kernel[1], (int)steps[0], (int)steps[1]);
+  y = NODE(c, "Conv",
+           infer_attrs_new("strides", 'I', strides, (gsize)2, "pads", 'I', pads, (gsize)4, NULL), x,
+           constant_of(c, c->type, INFER_DIMS(oc, ic, k, k), -0.3 / most, 0.3 / most),
+           coin(c) ? CONSTANT(c, oc) : NULL);
+  y = coin(c) ? NODE(c, "Relu", NULL, y) : activation(c, y);
+  output(c, NODE(c, "MaxPool",
+                 infer_attrs_new("kernel_shape", 'I', kernel, (gsize)2, "strides", 'I', steps,
+                                 (gsize)2, "pads", 'I', around, (gsize)4, "ceil_mode", 'i',
+                                 pick(c, 0, 1), NULL),
+                 y));
+}
+
 /* Squeeze and excitation. */
 static void
 excitation(Case *c)
 {
-  gint64 ch = pick(c, 1, 70), few = pick(c, 1, 20);
+  static const char *const functions[] = {"Relu", "Swish", "HardSwish", "Sigmoid", "HardSigmoid"};
+  gint64 ch = coin(c) ? pick(c, 1, 9) * 8 : pick(c, 1, 70), few = pick(c, 1, 20);
   InferTensor *x = channels_last(c, ch, pick(c, 1, 40), pick(c, 1, 40));
-  InferTensor *y = NODE(c, "GlobalAveragePool", NULL, x);
-  y = NODE(c, "Conv", NULL, y, CONSTANT(c, few, ch, 1, 1), CONSTANT(c, few));
-  y = NODE(c, "Relu", NULL, y);
-  y = NODE(c, "Conv", NULL, y, CONSTANT(c, ch, few, 1, 1), CONSTANT(c, ch));
-  y = NODE(c, coin(c) ? "Sigmoid" : "HardSigmoid", NULL, y);
+  InferTensor *y = coin(c) ? NODE(c, "GlobalAveragePool", NULL, x)
+                           : NODE(c, "ReduceMean", NULL, x, INTEGERS(c, -1, 2));
+  y = NODE(c, "Conv", NULL, y, CONSTANT(c, few, ch, 1, 1), coin(c) ? CONSTANT(c, few) : NULL);
+  y = NODE(c, functions[pick(c, 0, 2)], NULL, y);
+  y = NODE(c, "Conv", NULL, y, CONSTANT(c, ch, few, 1, 1), coin(c) ? CONSTANT(c, ch) : NULL);
+  y = NODE(c, functions[pick(c, 3, 4)], NULL, y);
   output(c, coin(c) ? NODE(c, "Mul", NULL, x, y) : NODE(c, "Mul", NULL, y, x));
+}
+
+/* The gate in front of a convolution of one tap, and what comes behind that. */
+static void
+gated(Case *c)
+{
+  gint64 ch = pick(c, 8, 90), out = pick(c, 8, 70);
+  InferTensor *x = channels_last(c, ch, pick(c, 1, 20), pick(c, 1, 20));
+  InferTensor *y = NODE(c, "GlobalAveragePool", NULL, x);
+  y = NODE(c, "Conv", NULL, y, CONSTANT(c, ch, ch, 1, 1), CONSTANT(c, ch));
+  y = NODE(c, "Sigmoid", NULL, y);
+  y = coin(c) ? NODE(c, "Mul", NULL, x, y) : NODE(c, "Mul", NULL, y, x);
+  y = NODE(c, "Conv", NULL, y, CONSTANT(c, out, ch, 1, 1), CONSTANT(c, out));
+  output(c, coin(c) ? activation(c, y) : y);
 }
 
 static void
@@ -149,14 +211,17 @@ resized(Case *c)
 {
   static const char *const modes[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",
                                       "align_corners", "asymmetric"};
-  gint64 ch = pick(c, 1, 40), h = pick(c, 2, 12), w = pick(c, 2, 12);
-  InferTensor *x = channels_last(c, ch, h, w);
+  gint64 ch = pick(c, 1, 40), h = pick(c, 2, 12), w = pick(c, 2, 12), perm[] = {0, 1, 3, 2};
+  InferTensor *x = map(c, ch, h, w);
   const gint64 sizes[] = {pick(c, 1, 30), pick(c, 1, 30)}, axes[] = {2, 3};
   GVariant *attrs =
       infer_attrs_new("mode", 's', coin(c) ? "cubic" : "linear", "coordinate_transformation_mode",
                       's', modes[pick(c, 0, 4)], "exclude_outside", 'i', pick(c, 0, 1), "axes", 'I',
                       axes, (gsize)2, NULL);
-  output(c, NODE(c, "Resize", attrs, x, NULL, NULL, integers(c, 2, sizes)));
+  if (pick(c, 0, 3) == 0)
+    x = NODE(c, "Transpose", infer_attrs_new("perm", 'I', perm, (gsize)4, NULL), x);
+  x = NODE(c, "Resize", attrs, x, NULL, NULL, integers(c, 2, sizes));
+  output(c, coin(c) ? x : NODE(c, "Conv", NULL, x, CONSTANT(c, 8, ch, 1, 1)));
 }
 
 /* Comparisons, logic and casts in one chain. */
@@ -200,7 +265,9 @@ integer_arithmetic(Case *c)
 const Row rows_shapes[] = {
     {"Conv", depthwise, FLOATS, 16, FALSE},
     {"Conv", stem, FLOATS, 12, FALSE},
-    {"Conv", excitation, FLOATS, 8, FALSE},
+    {"Conv", pooled_stem, FLOATS, 36, FALSE},
+    {"Conv", gated, FLOATS, 8, FALSE},
+    {"GlobalAveragePool", excitation, FLOATS, 6, FALSE},
     {"ConvTranspose", transposed, FLOATS, 8, FALSE},
     {"MaxPool", pooled, FLOATS, 8, FALSE},
     {"AveragePool", pooled, FLOATS, 4, FALSE},
@@ -221,7 +288,7 @@ const Row rows_shapes[] = {
     {"Softmax", any_axis, FLOATS, 6, FALSE},
     {"LogSoftmax", any_axis, FLOATS, 4, FALSE},
     {"LpNormalization", any_axis, FLOATS, 4, FALSE},
-    {"Resize", resized, FLOATS, 12, FALSE},
+    {"Resize", resized, FLOATS, 24, FALSE},
     {"Where", logic, {INFER_TYPE_FLOAT, INFER_TYPE_INT32, INFER_TYPE_INT64}, 4, FALSE},
     {"Div", integer_arithmetic, INTEGERS_ONLY, 1, FALSE},
     {"Mod", integer_arithmetic, INTEGERS_ONLY, 1, FALSE},

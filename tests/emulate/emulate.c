@@ -13,23 +13,26 @@
 /*
  * A backend "cuda" for tests on machines without a GPU: generated kernels are compiled for the
  * host by the C++ compiler, and run thread by thread, so that the conformance runner can walk them.
- * Threads of a block are coroutines that change at barriers. INFER_EMULATE_KEEP names a directory
- * where the sources are left.
+ * Threads of a block are coroutines that change at barriers; blocks of a cluster, which lie along
+ * y, take turns where they wait for each other. INFER_EMULATE_KEEP names a directory where the
+ * sources are left.
  */
 
 #define STACK ((gsize)64 << 10)
-#define MAX_THREADS 1024
+#define MAX_THREADS 8192 /* of a cluster */
 
 typedef struct {
   InferCudaSize thread, block, block_size, grid_size;
   void *shared;
-  void (*wait)(int warp);
+  gsize stride; /* from a block's shared memory to the next one's of the cluster */
+  guint first;  /* where the block's threads begin among those of the cluster */
+  void (*wait)(int kind);
   guint64 slots[MAX_THREADS][8];
 } Emu;
 
 struct CUfunc_st {
   void (*call)(void *params);
-  gboolean has_barriers;
+  gboolean has_barriers, in_clusters;
   Emu *emu;
 };
 
@@ -42,21 +45,23 @@ static const InferBackend backend;
 
 /* --- running --- */
 
-typedef enum { READY, WAITS_BLOCK, WAITS_WARP, DONE } State;
+typedef enum { READY, WAITS_BLOCK, WAITS_WARP, WAITS_CLUSTER, DONE } State;
 
 static struct {
   ucontext_t main, threads[MAX_THREADS];
   State states[MAX_THREADS];
-  char *stacks;
+  char *stacks, *shared;
   guint current;
   CUfunction function;
   void *params;
 } run;
 
 static void
-wait_at(int warp)
+wait_at(int kind)
 {
-  run.states[run.current] = warp ? WAITS_WARP : WAITS_BLOCK;
+  static const State states[] = {WAITS_BLOCK, WAITS_WARP, WAITS_CLUSTER};
+
+  run.states[run.current] = states[kind];
   swapcontext(&run.threads[run.current], &run.main);
 }
 
@@ -67,10 +72,13 @@ thread_main(void)
   run.states[run.current] = DONE;
 }
 
+/* Thread @index of block @rank of the cluster. */
 static void
-set_thread(Emu *emu, guint index)
+set_thread(Emu *emu, guint rank, guint index)
 {
-  run.current = index;
+  emu->first = rank * emu->block_size.x * emu->block_size.y * emu->block_size.z;
+  emu->shared = run.shared + rank * emu->stride;
+  run.current = emu->first + index;
   emu->thread.x = index % emu->block_size.x;
   emu->thread.y = index / emu->block_size.x % emu->block_size.y;
   emu->thread.z = index / emu->block_size.x / emu->block_size.y;
@@ -93,11 +101,9 @@ release(guint first, guint last, State kind)
   return waiting > 0;
 }
 
-static gboolean
-run_block(Emu *emu, guint n)
+static void
+start_threads(guint n)
 {
-  gboolean more = TRUE;
-
   if (!run.stacks)
     run.stacks = g_malloc(STACK * MAX_THREADS);
   for (guint i = 0; i < n; i++) {
@@ -108,20 +114,50 @@ run_block(Emu *emu, guint n)
     makecontext(&run.threads[i], thread_main, 0);
     run.states[i] = READY;
   }
-  while (more) {
-    more = FALSE;
-    for (guint i = 0; i < n; i++)
-      if (run.states[i] == READY) {
-        set_thread(emu, i);
-        swapcontext(&run.main, &run.threads[i]);
-      }
-    for (guint i = 0; i < n; i += 32)
-      more |= release(i, MIN(i + 32, n), WAITS_WARP);
-    more |= release(0, n, WAITS_BLOCK);
-  }
+}
+
+/* Runs the threads of one block that can run. Returns: whether some can go on after. */
+static gboolean
+run_ready(Emu *emu, guint rank, guint n)
+{
+  guint first = rank * n;
+  gboolean more = FALSE;
+
   for (guint i = 0; i < n; i++)
+    if (run.states[first + i] == READY) {
+      set_thread(emu, rank, i);
+      swapcontext(&run.main, &run.threads[first + i]);
+    }
+  for (guint i = 0; i < n; i += 32)
+    more |= release(first + i, first + MIN(i + 32, n), WAITS_WARP);
+  more |= release(first, first + n, WAITS_BLOCK);
+  return more;
+}
+
+/* Runs blocks of @n threads, @n_blocks along y, which are a cluster where there are several. */
+static gboolean
+run_blocks(Emu *emu, guint n, guint n_blocks)
+{
+  gboolean more = TRUE;
+
+  start_threads(n * n_blocks);
+  while (more) {
+    for (guint rank = 0; rank < n_blocks; rank++) {
+      emu->block.y = n_blocks > 1 ? rank : emu->block.y;
+      while (run_ready(emu, rank, n))
+        ;
+    }
+    more = release(0, n * n_blocks, WAITS_CLUSTER);
+  }
+  for (guint i = 0; i < n * n_blocks; i++)
     if (run.states[i] != DONE)
       return FALSE;
+  return TRUE;
+}
+
+gboolean
+infer_cuda_allow_shared(CUfunction function, guint shared, GError **error)
+{
   return TRUE;
 }
 
@@ -129,29 +165,31 @@ gboolean
 infer_cuda_launch(const InferCudaQueue *queue, CUfunction function, InferCudaSize grid,
                   InferCudaSize block, guint shared, void **params, GError **error)
 {
-  guint n = block.x * block.y * block.z;
+  guint n = block.x * block.y * block.z, cluster = function->in_clusters ? grid.y : 1;
   Emu *emu = function->emu;
 
   emu->block_size = block;
   emu->grid_size = grid;
   emu->wait = wait_at;
-  emu->shared = aligned_alloc(64, (shared + 64) / 64 * 64);
-  memset(emu->shared, 0xff, shared);
+  emu->stride = ((gsize)shared + 64) / 64 * 64;
+  run.shared = aligned_alloc(64, emu->stride * cluster);
+  memset(run.shared, 0xff, emu->stride * cluster);
   run.function = function;
   run.params = params[0];
   for (emu->block.z = 0; emu->block.z < grid.z; emu->block.z++)
-    for (emu->block.y = 0; emu->block.y < grid.y; emu->block.y++)
+    for (guint y = 0; y < grid.y; y += cluster)
       for (emu->block.x = 0; emu->block.x < grid.x; emu->block.x++) {
-        if (function->has_barriers && !run_block(emu, n)) {
+        emu->block.y = y;
+        if (function->has_barriers && !run_blocks(emu, n, cluster)) {
           g_set_error(error, INFER_ERROR, INFER_ERROR_FAILED, "threads wait for each other");
           return FALSE;
         }
         for (guint i = 0; !function->has_barriers && i < n; i++) {
-          set_thread(emu, i);
+          set_thread(emu, 0, i);
           function->call(params[0]);
         }
       }
-  free(emu->shared);
+  free(run.shared);
   return TRUE;
 }
 
@@ -247,6 +285,7 @@ infer_cuda_compile(InferCudaDevice *device, const char *source, const char *name
   function = g_new0(struct CUfunc_st, 1);
   function->emu = &emu;
   function->has_barriers = strstr(source, "USES_BARRIERS") != NULL;
+  function->in_clusters = strstr(source, "#define CLUSTER ") != NULL;
   *(void **)&function->call = dlsym(library, symbol);
   ((void (*)(Emu *))dlsym(library, "emu_set"))(&emu);
   if (!function->call) {

@@ -23,6 +23,8 @@ typedef struct {
   gboolean bias, residual, residual_last;
   const char *activation[3];
   gboolean second_is_data; /* of a product */
+  gint64 gap;              /* channels between a pixel's and the next one's */
+  gboolean gate;           /* the input is multiplied by a number for each channel of an image */
 } Case;
 
 static const Case cases[] = {
@@ -147,6 +149,109 @@ static const Case cases[] = {
      TRUE,
      .activation = {"Relu"}},
     {"transposed groups", "ConvTranspose", {1, 32, 5, 6}, {32, 8, 3, 3}, 2, 1, 0, 1, 4, TRUE},
+    {"tap of few",
+     "Conv",
+     {2, 16, 9, 7},
+     {96, 16, 1, 1},
+     1,
+     1,
+     0,
+     0,
+     1,
+     TRUE,
+     FALSE,
+     FALSE,
+     {"Clip"}},
+    {"tap to few", "Conv", {3, 96, 11, 5}, {24, 96, 1, 1}, 1, 1, 0, 0, 1, TRUE, TRUE},
+    {"tap swish",
+     "Conv",
+     {1, 40, 13, 9},
+     {240, 40, 1, 1},
+     1,
+     1,
+     0,
+     0,
+     1,
+     TRUE,
+     .activation = {"Swish"}},
+    {"tap odd",
+     "Conv",
+     {2, 21, 5, 9},
+     {35, 21, 1, 1},
+     1,
+     1,
+     0,
+     0,
+     1,
+     TRUE,
+     TRUE,
+     TRUE,
+     {"HardSwish"}},
+    {"tap even", "Conv", {2, 36, 6, 6}, {68, 36, 1, 1}, 1, 1, 0, 0, 1, .residual = TRUE},
+    {"tap apart",
+     "Conv",
+     {3, 72, 7, 5},
+     {56, 72, 1, 1},
+     2,
+     1,
+     0,
+     0,
+     1,
+     TRUE,
+     .activation = {"Clip"}},
+    {"tap of a part", "Conv", {2, 40, 8, 6}, {48, 40, 1, 1}, 1, 1, 0, 0, 1, TRUE, .gap = 24},
+    {"tap of an odd part", "Conv", {2, 20, 8, 6}, {44, 20, 1, 1}, 1, 1, 0, 0, 1, TRUE, .gap = 12},
+    {"tap deep",
+     "Conv",
+     {1, 320, 7, 7},
+     {200, 320, 1, 1},
+     1,
+     1,
+     0,
+     0,
+     1,
+     TRUE,
+     .activation = {"Clip"}},
+    {"tap deep part", "Conv", {3, 600, 5, 5}, {72, 600, 1, 1}, 1, 1, 0, 0, 1, TRUE, .gap = 8},
+    {"tap many rows",
+     "Conv",
+     {2, 24, 60, 62},
+     {40, 24, 1, 1},
+     1,
+     1,
+     0,
+     0,
+     1,
+     TRUE,
+     TRUE,
+     TRUE,
+     {"Relu"}},
+    {"tap gated", "Conv", {3, 40, 7, 9}, {24, 40, 1, 1}, 1, 1, 0, 0, 1, TRUE, TRUE, .gate = TRUE},
+    {"tap gated deep",
+     "Conv",
+     {2, 304, 5, 5},
+     {64, 304, 1, 1},
+     1,
+     1,
+     0,
+     0,
+     1,
+     TRUE,
+     .activation = {"Clip"},
+     .gate = TRUE},
+    {"tap gated odd",
+     "Conv",
+     {2, 67, 6, 5},
+     {45, 67, 1, 1},
+     2,
+     1,
+     0,
+     0,
+     1,
+     .activation = {"Swish"},
+     .gate = TRUE},
+    {"tap 1d", "Conv", {2, 48, 37}, {64, 48, 1}, 1, 1, 0, 0, 1, TRUE, .activation = {"Tanh"}},
+    {"tap 3d", "Conv", {2, 48, 3, 5, 4}, {32, 48, 1, 1, 1}, 2, 1, 0, 0, 1, TRUE},
     {"product", "MatMul", {5, 64}, {64, 96}, .bias = FALSE},
     {"product of batches", "MatMul", {2, 3, 10, 32}, {2, 3, 32, 17}, .second_is_data = TRUE},
     {"product broadcast", "MatMul", {4, 1, 6, 16}, {3, 16, 8}, .second_is_data = TRUE},
@@ -265,6 +370,11 @@ add_anchor(Run *run, Net *net, const Case *c)
   InferTensor *inputs[3] = {add_input(run, net, "x", &x)};
   gboolean transposed = g_str_equal(c->op, "ConvTranspose");
 
+  if (c->gate) {
+    InferDims channels = INFER_DIMS(x.d[0], x.d[1], 1, 1);
+    InferTensor *scale = add_input(run, net, "scale", &channels);
+    inputs[0] = add_node(net, "Mul", (InferTensor *[]){inputs[0], scale}, 2, NULL);
+  }
   if (g_str_has_prefix(c->op, "Conv")) {
     InferDims bias = INFER_DIMS(transposed ? w.d[1] * c->group : w.d[0]);
     inputs[1] = add_constant(run, net, &w, scale_of(count / w.d[transposed ? 1 : 0]));
@@ -286,8 +396,18 @@ add_anchor(Run *run, Net *net, const Case *c)
 static InferTensor *
 add_activations(Net *net, const Case *c, InferTensor *y)
 {
-  for (guint i = 0; y && i < G_N_ELEMENTS(c->activation) && c->activation[i]; i++)
-    y = add_node(net, c->activation[i], &y, 1, NULL);
+  for (guint i = 0; y && i < G_N_ELEMENTS(c->activation) && c->activation[i]; i++) {
+    InferTensor *inputs[] = {y, NULL, NULL};
+    gboolean clip = g_str_equal(c->activation[i], "Clip");
+
+    for (guint k = 0; clip && k < 2; k++) {
+      const InferDims scalar = {0};
+      g_autoptr(InferArray) bound = infer_array_new(net->type, &scalar, NULL);
+      infer_array_set_double(bound, 0, k * 0.75);
+      inputs[1 + k] = infer_network_add_constant(net->network, NULL, bound);
+    }
+    y = add_node(net, c->activation[i], inputs, clip ? 3 : 1, NULL);
+  }
   return y;
 }
 
@@ -360,7 +480,7 @@ typedef struct {
 } Job;
 
 static void
-set_buffer(InferBuffer *buffer, const InferTensor *tensor, InferLayout layout)
+set_buffer(InferBuffer *buffer, const InferTensor *tensor, InferLayout layout, gint64 gap)
 {
   InferOrder order = layout == INFER_LAYOUT_CHANNELS_LAST
                          ? infer_order_channels_last(tensor->dims.n)
@@ -369,6 +489,24 @@ set_buffer(InferBuffer *buffer, const InferTensor *tensor, InferLayout layout)
   *buffer = (InferBuffer){
       .type = tensor->type, .dims = tensor->dims, .value = tensor->value, .alignment = 64};
   infer_order_strides(&order, &buffer->dims, buffer->strides);
+  if (gap > 0) {
+    for (gint i = 0; i < buffer->dims.n; i++)
+      buffer->strides[i] =
+          i == 1 ? 1 : buffer->strides[i] / tensor->dims.d[1] * (tensor->dims.d[1] + gap);
+    for (buffer->alignment = 64; gap * 2 % (gint64)buffer->alignment != 0;)
+      buffer->alignment /= 2;
+  }
+}
+
+/* Bytes that it reaches over, with gaps. */
+static gsize
+extent_of(const InferBuffer *buffer)
+{
+  gint64 last = 0;
+
+  for (gint i = 0; i < buffer->dims.n; i++)
+    last += (buffer->dims.d[i] - 1) * buffer->strides[i];
+  return (gsize)(last + 1) * infer_type_bits(buffer->type) / 8;
 }
 
 /* Between row-major and the buffer's order. */
@@ -423,16 +561,19 @@ fill_operands(Job *job, const Net *net, GError **error)
     }
     for (guint k = 0; k < net->inputs->len; k++) {
       const InferArray *array = net->inputs->pdata[k];
-      g_autofree guint8 *ordered = g_malloc(array->size);
+      gsize size = extent_of(&job->inputs[i]);
+      g_autofree guint8 *ordered = g_malloc(size);
       if (infer_network_get_input(net->network, k) != tensor)
         continue;
+      /* What is read from between the elements shows too. */
+      memset(ordered, 0xff, size);
       reorder(&job->inputs[i], array->data, ordered, FALSE);
-      job->memory[i] = device->backend->alloc(device, array->size, error);
-      if (!job->memory[i] || !copy_in(job, job->memory[i], ordered, array->size, error))
+      job->memory[i] = device->backend->alloc(device, size, error);
+      if (!job->memory[i] || !copy_in(job, job->memory[i], ordered, size, error))
         return FALSE;
     }
   }
-  job->memory[6] = device->backend->alloc(device, infer_buffer_size(&job->output), error);
+  job->memory[6] = device->backend->alloc(device, extent_of(&job->output), error);
   return job->memory[6] != NULL;
 }
 
@@ -500,11 +641,29 @@ compare(const Job *job, const InferArray *want, const guint8 *data, GError **err
   return TRUE;
 }
 
+/* Whether what lies between the elements of the output is as it was. */
+static gboolean
+check_gaps(const Job *job, guint8 *data, gsize size, GError **error)
+{
+  gsize element = infer_type_bits(job->output.type) / 8;
+  g_autofree guint8 *blank = g_malloc((gsize)infer_dims_count(&job->output.dims) * element);
+
+  memset(blank, 0xff, (gsize)infer_dims_count(&job->output.dims) * element);
+  reorder(&job->output, blank, data, FALSE);
+  for (gsize i = 0; i < size; i++)
+    if (data[i] != 0xff) {
+      g_set_error(error, INFER_ERROR, INFER_ERROR_VERIFY, "byte %zu beside the output is written",
+                  i);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 static gboolean
 run_and_compare(Job *job, const InferArray *want, gboolean captured, GError **error)
 {
   const InferBackend *backend = job->run->device->backend;
-  gsize size = infer_buffer_size(&job->output);
+  gsize size = extent_of(&job->output);
   g_autofree guint8 *ordered = g_malloc(size), *plain = g_malloc(size);
 
   /* What is not written shows. */
@@ -515,7 +674,7 @@ run_and_compare(Job *job, const InferArray *want, gboolean captured, GError **er
       !copy_out(job, ordered, job->memory[6], size, error))
     return FALSE;
   reorder(&job->output, ordered, plain, TRUE);
-  return compare(job, want, plain, error);
+  return compare(job, want, plain, error) && check_gaps(job, ordered, size, error);
 }
 
 static gboolean
@@ -593,6 +752,18 @@ check_tactics(Job *job, const Case *c, const InferArray *want)
   infer_packs_free(packs);
 }
 
+static gboolean
+takes_gaps(const Job *job)
+{
+  const InferPrepare prepare = {.device = job->run->device,
+                                .step = job->step,
+                                .inputs = job->inputs,
+                                .outputs = &job->output};
+
+  return job->impl->strided && job->impl->strided(&prepare, FALSE, 0) &&
+         job->impl->strided(&prepare, TRUE, 0);
+}
+
 static void
 check_impl(Run *run, const Case *c, const Net *net, const InferImpl *impl, const InferArray *want)
 {
@@ -600,17 +771,22 @@ check_impl(Run *run, const Case *c, const Net *net, const InferImpl *impl, const
   g_autoptr(GError) error = NULL;
   Job job = {.run = run, .impl = impl};
 
-  job.step = infer_step_new((InferNode *const *)net->nodes->pdata, net->nodes->len, 0);
+  job.step = infer_step_new((InferNode *const *)net->nodes->pdata, net->nodes->len, c->gate);
   job.step->impl = impl;
   if (job.step->n_inputs > G_N_ELEMENTS(job.inputs) ||
-      !impl->supports(run->device, job.step, inputs, output)) {
+      !infer_impl_supports(impl, run->device, job.step, inputs, output)) {
     g_print("# %s does not take '%s' in %s\n", impl->name, c->name, infer_type_name(net->type));
     infer_step_free(job.step);
     return;
   }
   for (guint i = 0; i < job.step->n_inputs; i++)
-    set_buffer(&job.inputs[i], job.step->inputs[i], inputs[i]);
-  set_buffer(&job.output, job.step->outputs[0], output[0]);
+    set_buffer(&job.inputs[i], job.step->inputs[i], inputs[i], i == 0 ? c->gap : 0);
+  set_buffer(&job.output, job.step->outputs[0], output[0], c->gap);
+  if (c->gap > 0 && !takes_gaps(&job)) {
+    g_print("# %s does not take parts of '%s'\n", impl->name, c->name);
+    infer_step_free(job.step);
+    return;
+  }
   if (fill_operands(&job, net, &error)) {
     check_tactics(&job, c, want);
   } else {

@@ -28,6 +28,20 @@ struct bf16_t {
 #define CHECK_ALIGNED(P, BYTES)
 #define DYNAMIC_SHARED(T, NAME) extern __shared__ __align__(16) T NAME[]
 
+/* Waits for all blocks of a cluster; what they wrote before is seen after. */
+INLINE void cluster_wait()
+{
+  asm volatile("barrier.cluster.arrive;\n\tbarrier.cluster.wait;" ::: "memory");
+}
+
+/* Where another block of the cluster has what this one has at p, in shared memory. */
+template <class T> INLINE const T *of_block(const T *p, int rank)
+{
+  const T *q;
+  asm("mapa.u64 %0, %1, %2;" : "=l"(q) : "l"(p), "r"(rank));
+  return q;
+}
+
 INLINE float half_to_float(unsigned short x)
 {
   float f;
@@ -132,6 +146,15 @@ template <int N, class T> INLINE void put(T *p, const T *t)
     *(unsigned short *)p = *(const unsigned short *)t;
   else
     *(unsigned char *)p = *(const unsigned char *)t;
+}
+
+/* V neighbours as they are stored, of which A can be read together. */
+template <int V, int A, class T> INLINE void fetch(const T *p, T (&t)[V])
+{
+  constexpr int S = V < A ? V : A;
+#pragma unroll
+  for (int k = 0; k < V; k += S)
+    get<S>(p + k, t + k);
 }
 
 /* V neighbours, of which A can be read together. */

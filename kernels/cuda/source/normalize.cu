@@ -22,7 +22,7 @@ extern "C" __global__ void __launch_bounds__(LANES *DEPTH) normalize(const Param
     shift[v] = FORM == 2 ? (ACC)widen(x[v]) : (ACC)0;
   }
   if (live)
-    collect(x, 0, (idx)COUNT, shift, s);
+    collect<COUNT>(x, 0, (idx)COUNT, shift, s);
   join(s);
 #pragma unroll
   for (int v = 0; v < VEC; v++) {

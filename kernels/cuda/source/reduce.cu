@@ -183,52 +183,74 @@ INLINE void share(State &s, int mask)
   merge(s, t);
 }
 
-/* Joins what the DEPTH threads of a lane have; all of them get the result. */
+/* Joins what the DEPTH threads of a lane have, always in the same order; all of them get the result.
+ */
 INLINE void join(State (&s)[VEC])
 {
-  constexpr int ROWS = LANES == 1 ? DEPTH / 32 : DEPTH;
-  __shared__ State shared[ROWS][LANES][VEC];
-  const int lane = threadIdx.x % LANES;
-  int row = threadIdx.x / LANES;
-  if constexpr (LANES == 1) {
+  constexpr int WARPS = LANES * DEPTH / 32;
 #pragma unroll
-    for (int mask = 16; mask > 0; mask /= 2)
-      share(s[0], mask);
-    row /= 32;
-  }
-  if constexpr (ROWS > 1) {
-    __syncthreads();
+  for (int mask = 16; mask >= LANES; mask /= 2)
 #pragma unroll
     for (int v = 0; v < VEC; v++)
-      if (LANES > 1 || threadIdx.x % 32 == 0)
-        shared[row][lane][v] = s[v];
+      share(s[v], mask);
+  if constexpr (WARPS > 1) {
+    /* Field by field, so that banks of memory do not collide. */
+    alignas(16) __shared__ ACC a[WARPS][LANES][VEC];
+    alignas(16) __shared__ ACC b[HAS_PAIR ? WARPS : 1][LANES][VEC];
+    __shared__ idx where[IS_ARG ? WARPS : 1][LANES][VEC];
+    const int lane = threadIdx.x % LANES, warp = threadIdx.x / 32;
     __syncthreads();
-    for (int half = ROWS / 2; half > 0; half /= 2) {
-      if (row < half && (LANES > 1 || threadIdx.x % 32 == 0))
+    if (threadIdx.x % 32 < LANES)
 #pragma unroll
-        for (int v = 0; v < VEC; v++)
-          merge(shared[row][lane][v], shared[row + half][lane][v]);
-      __syncthreads();
-    }
+      for (int v = 0; v < VEC; v++) {
+        a[warp][lane][v] = s[v].a;
+        if constexpr (HAS_PAIR)
+          b[warp][lane][v] = s[v].b;
+        if constexpr (IS_ARG)
+          where[warp][lane][v] = s[v].at;
+      }
+    __syncthreads();
 #pragma unroll
-    for (int v = 0; v < VEC; v++)
-      s[v] = shared[0][lane][v];
+    for (int w = 0; w < WARPS; w++)
+#pragma unroll
+      for (int v = 0; v < VEC; v++) {
+        State t = {a[w][lane][v], (ACC)0, (idx)-1};
+        if constexpr (HAS_PAIR)
+          t.b = b[w][lane][v];
+        if constexpr (IS_ARG)
+          t.at = where[w][lane][v];
+        if (w == 0)
+          s[v] = t;
+        else
+          merge(s[v], t);
+      }
   }
 }
 
-/* Adds this thread's part of elements [from, to). */
+/* Adds this thread's part of elements [from, to), of which there are MOST at most: what it reads
+ * next is under way together. */
+template <long long MOST>
 INLINE void collect(const X_T *x, idx from, idx to, const ACC (&shift)[VEC], State (&s)[VEC])
 {
   constexpr idx strides[GONE] = GONE_X;
-#pragma unroll 4
-  for (idx r = from + (idx)(threadIdx.x / LANES) * RUN; r < to; r += DEPTH * RUN) {
-    S a[VEC * RUN];
-    load<VEC * RUN, X_ALIGNED>(x + gone_offset(r, strides), a);
+  constexpr idx STEP = DEPTH * RUN;
+  constexpr int N = VEC * RUN;
+  constexpr int TURNS = MOST >= 8 * STEP ? 8 : MOST <= STEP ? 1 : (int)((MOST + STEP - 1) / STEP);
+#pragma unroll 1
+  for (idx r = from + (idx)(threadIdx.x / LANES) * RUN; r < to; r += TURNS * STEP) {
+    alignas(16) X_T t[TURNS][N];
 #pragma unroll
-    for (int v = 0; v < VEC; v++)
+    for (int i = 0; i < TURNS; i++)
+      if (i == 0 || r + i * STEP < to)
+        fetch<N, X_ALIGNED>(x + gone_offset(r + i * STEP, strides), t[i]);
 #pragma unroll
-      for (int j = 0; j < RUN; j++)
-        add(s[v], a[v * RUN + j], shift[v], r + j);
+    for (int i = 0; i < TURNS; i++)
+      if (i == 0 || r + i * STEP < to)
+#pragma unroll
+        for (int v = 0; v < VEC; v++)
+#pragma unroll
+          for (int j = 0; j < RUN; j++)
+            add(s[v], widen(t[i][v * RUN + j]), shift[v], r + i * STEP + j);
   }
 }
 

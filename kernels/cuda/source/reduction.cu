@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Reductions. With several SPLITS each block has a part of the elements, and leaves its states in
- * the workspace for a second kernel. n[0]: groups of VEC outputs. */
+/* Reductions. With several SPLITS each block has a part of the elements; blocks of a CLUSTER hand
+ * their states to the first of them, others leave them in the workspace for a second kernel. n[0]:
+ * groups of VEC outputs. */
+
+#ifdef CLUSTER
+#define IN_CLUSTER __cluster_dims__(1, CLUSTER, 1)
+#else
+#define IN_CLUSTER
+#endif
 
 INLINE void give(const Params &p, idx column, const State (&s)[VEC])
 {
@@ -27,7 +34,29 @@ INLINE void give(const Params &p, idx column, const State (&s)[VEC])
   store<VEC, Y_ALIGNED>((OUT_T *)p.p[OUT_SLOT] + o, r);
 }
 
-extern "C" __global__ void __launch_bounds__(LANES *DEPTH) reduction(const Params p)
+/* Joins what the blocks of a cluster have, for the first of them. */
+INLINE void join_blocks(State (&s)[VEC], bool first)
+{
+#ifdef CLUSTER
+  DYNAMIC_SHARED(State, mine);
+  State *place = mine + threadIdx.x % LANES * VEC;
+  if (threadIdx.x < LANES)
+#pragma unroll
+    for (int v = 0; v < VEC; v++)
+      place[v] = s[v];
+  cluster_wait();
+  if (first && threadIdx.x < LANES)
+#pragma unroll
+    for (int k = 1; k < CLUSTER; k++)
+#pragma unroll
+      for (int v = 0; v < VEC; v++)
+        merge(s[v], of_block(place, k)[v]);
+  /* Nobody leaves whose memory is read. */
+  cluster_wait();
+#endif
+}
+
+extern "C" __global__ void IN_CLUSTER __launch_bounds__(LANES *DEPTH) reduction(const Params p)
 {
   constexpr idx strides[KEPT] = KEPT_X;
   const long long group = (long long)blockIdx.x * LANES + threadIdx.x % LANES;
@@ -46,12 +75,14 @@ extern "C" __global__ void __launch_bounds__(LANES *DEPTH) reduction(const Param
   const idx from = (idx)blockIdx.y * CHUNK;
   const idx to = from + CHUNK < (idx)COUNT ? from + CHUNK : (idx)COUNT;
   if (live)
-    collect((const X_T *)p.p[X_SLOT] + kept_offset(at, strides), from, to, shift, s);
+    collect<CHUNK>((const X_T *)p.p[X_SLOT] + kept_offset(at, strides), from, to, shift, s);
   join(s);
+  join_blocks(s, blockIdx.y == 0);
   if (!live || threadIdx.x / LANES != 0)
     return;
-  if constexpr (SPLITS == 1) {
-    give(p, column, s);
+  if constexpr (!JOINS_LATER) {
+    if (blockIdx.y == 0)
+      give(p, column, s);
   } else {
     State *states = (State *)p.p[WORK_SLOT] + (long long)blockIdx.y * p.n[0] * VEC + column;
 #pragma unroll
