@@ -531,8 +531,9 @@ tune_batch(Tuner *self, guint batch, GPtrArray *tunings, GError **error)
   return ok;
 }
 
-/* Where all sizes have to use one tactic, a middle one decides. Elsewhere each eightfold does, and
- * with time to spare each that is prepared. */
+/* Where all sizes have to use one tactic, a middle one decides. Elsewhere the largest, a single
+ * row, and then each fourth part of the largest, or half with time to spare; what there is no time
+ * for goes by the nearest that was measured. */
 static gboolean
 tune_batches(Tuner *self, GPtrArray *tunings, GError **error)
 {
@@ -541,10 +542,13 @@ tune_batches(Tuner *self, GPtrArray *tunings, GError **error)
 
   if (self->engine->device->backend->exact_rows)
     return tune_batch(self, MIN(max, 4), tunings, error);
-  for (guint size = 1; size < max; size *= factor)
+  if (!tune_batch(self, max, tunings, error) || (max > 1 && !tune_batch(self, 1, tunings, error)))
+    return FALSE;
+  for (guint size = max / factor; size > 1 && g_get_monotonic_time() < self->deadline;
+       size /= factor)
     if (!tune_batch(self, size, tunings, error))
       return FALSE;
-  return tune_batch(self, max, tunings, error);
+  return TRUE;
 }
 
 static gboolean
