@@ -12,7 +12,7 @@ token_reader_init(TokenReader *reader, const char *text, gsize size)
 {
   memset(reader, 0, sizeof *reader);
   reader->at = text;
-  reader->end = text + size;
+  reader->end = size ? text + size : text;
   reader->next_line = 1;
 }
 

@@ -224,7 +224,7 @@ emit_loop(OnnxImport *im, OnnxCall *call, GError **error)
   loop.n_scans = (guint)loop.body->n_output - 1 - loop.n_carried;
   loop.going = condition != 0;
   g_autoptr(GError) trouble = NULL;
-  gint64 least = MIN(trips, MAX_UNROLL);
+  gint64 least = CLAMP(trips, 0, MAX_UNROLL);
   if ((trips <= MAX_UNROLL || trips == G_MAXINT64) &&
       least * (gint64)(loop.body->n_node + 1) <= MAX_UNROLLED_NODES &&
       unroll_loop(im, call, &loop, trips, &trouble)) {
