@@ -36,7 +36,8 @@ infer_impl_supports(const InferImpl *impl, InferDevice *device, const InferStep 
     inputs[i] = INFER_LAYOUT_ROW_MAJOR;
   for (guint i = 0; i < step->n_outputs; i++)
     outputs[i] = INFER_LAYOUT_ROW_MAJOR;
-  return (step->anchor == 0 || impl->takes_leading) && impl->supports(device, step, inputs, outputs);
+  return (step->anchor == 0 || impl->takes_leading) &&
+         impl->supports(device, step, inputs, outputs);
 }
 
 const InferImpl *
@@ -147,8 +148,8 @@ grow(InferNode *anchor, const InferUses *uses, GHashTable *taken, InferDevice *d
   return step;
 }
 
-/* Takes in what makes the anchor's data, where nobody else wants it so: another type, or the gate of
- * squeeze and excitation. */
+/* Takes in what makes the anchor's data, where nobody else wants it so: another type, or the gate
+ * of squeeze and excitation. */
 static InferStep *
 lead(InferStep *step, const InferUses *uses, GHashTable *taken, InferDevice *device)
 {

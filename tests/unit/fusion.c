@@ -41,7 +41,8 @@ any_supports(InferDevice *device, const InferStep *step, InferLayout *inputs, In
   return step->anchor == 0 && step->n_nodes == 1;
 }
 
-static const InferImpl leading = {.name = "leading", .supports = conv_supports, .takes_leading = TRUE};
+static const InferImpl leading = {
+    .name = "leading", .supports = conv_supports, .takes_leading = TRUE};
 static const InferImpl plain = {.name = "plain", .supports = conv_supports};
 static const InferImpl any = {.name = "any", .supports = any_supports};
 
