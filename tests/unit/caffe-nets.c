@@ -374,8 +374,8 @@ test_errors(void)
 int
 main(int argc, char **argv)
 {
-  static const char *const files[] = {"alexnet", "googlenet",  "vgg16",      "resnet",
-                                      "ssd",     "squeezenet", "faster-rcnn"};
+  static const char *const files[] = {"alexnet", "googlenet",  "vgg16",          "resnet",
+                                      "ssd",     "squeezenet", "squeezenet-ssd", "faster-rcnn"};
 
   g_test_init(&argc, &argv, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
