@@ -57,7 +57,8 @@ check_view(const InferProgram *program, const InferStep *step, GError **error)
     for (gint i = 0; i < from->n; i++)
       perm[i] = list ? list[i] : from->n - 1 - i;
     plain = infer_order_transposed(from, perm);
-    return infer_order_equal(&plain, to) || refuse(step, error, "is a view in the wrong order");
+    return infer_order_same_memory(&plain, to, &out->dims) ||
+           refuse(step, error, "is a view in the wrong order");
   }
   if (!(node->op->flags & INFER_OP_VIEW))
     return refuse(step, error, "cannot be a view");

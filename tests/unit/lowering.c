@@ -492,6 +492,30 @@ test_siblings(void)
   net_clear(&net);
 }
 
+/* A transpose that moves nothing, since all but one dimension are 1, leaves as a view: in memory it
+ * is what leaves. The plan has to read as it was written. */
+static void
+test_transposed_row(void)
+{
+  Net net;
+  g_autoptr(InferBuilder) builder = infer_builder_new();
+  g_autoptr(GError) error = NULL;
+  InferTensor *y;
+
+  net_init(&net);
+  y = op1(&net, "Relu", input(&net, "x", &INFER_DIMS(1, 6)), NULL);
+  g_assert_true(infer_network_mark_output(net.network, op1(&net, "Transpose", y, NULL), "y", NULL));
+  infer_builder_set_device(builder, "cpu");
+  g_autoptr(InferEngine) engine = infer_builder_build(builder, net.network, NULL, NULL, &error);
+  g_assert_no_error(error);
+  g_autoptr(GBytes) plan = infer_engine_serialize(engine, &error);
+  g_assert_no_error(error);
+  g_autoptr(InferEngine) loaded = infer_engine_new_from_bytes(plan, "row", "cpu", 1, &error);
+  g_assert_no_error(error);
+  compare(loaded, net.network, 1, 1);
+  net_clear(&net);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -505,5 +529,6 @@ main(int argc, char **argv)
   g_test_add_func("/lowering/chain", test_chain);
   g_test_add_func("/lowering/chain-broadcast", test_chain_broadcast);
   g_test_add_func("/lowering/siblings", test_siblings);
+  g_test_add_func("/lowering/transposed-row", test_transposed_row);
   return g_test_run();
 }
