@@ -143,3 +143,21 @@ parsers_tell_problems(const InferParseOptions *options, const GPtrArray *problem
   }
   return g_string_free(text, FALSE);
 }
+
+gboolean
+parsers_join_dims(InferDims *dims, const InferDims *other)
+{
+  gboolean changed = FALSE;
+
+  if (dims->n != other->n) {
+    changed = dims->n >= 0;
+    dims->n = -1;
+  }
+  for (gint i = 0; i < dims->n; i++) {
+    if (dims->d[i] != other->d[i] && dims->d[i] != INFER_DIM_UNKNOWN) {
+      dims->d[i] = INFER_DIM_UNKNOWN;
+      changed = TRUE;
+    }
+  }
+  return changed;
+}

@@ -19,4 +19,8 @@ InferArray *parsers_known(const InferTensor *tensor);
 char *parsers_tell_problems(const InferParseOptions *options, const GPtrArray *problems,
                             const char *what);
 
+/** parsers_join_dims: leaves of @dims what @other has too, as what goes round a loop needs.
+ *  Returns: whether that changed it. */
+gboolean parsers_join_dims(InferDims *dims, const InferDims *other);
+
 G_END_DECLS

@@ -15,30 +15,12 @@ onnx_spec_of(const InferTensor *tensor, OnnxSpec *spec)
   spec->item_dims = tensor->item_dims;
 }
 
-static gboolean
-join_dims(InferDims *dims, const InferDims *other)
-{
-  gboolean changed = FALSE;
-
-  if (dims->n != other->n) {
-    changed = dims->n >= 0;
-    dims->n = -1;
-  }
-  for (gint i = 0; i < dims->n; i++) {
-    if (dims->d[i] != other->d[i] && dims->d[i] != INFER_DIM_UNKNOWN) {
-      dims->d[i] = INFER_DIM_UNKNOWN;
-      changed = TRUE;
-    }
-  }
-  return changed;
-}
-
 gboolean
 onnx_spec_join(OnnxSpec *spec, const OnnxSpec *other)
 {
-  gboolean changed = join_dims(&spec->dims, &other->dims);
+  gboolean changed = parsers_join_dims(&spec->dims, &other->dims);
 
-  return join_dims(&spec->item_dims, &other->item_dims) || changed;
+  return parsers_join_dims(&spec->item_dims, &other->item_dims) || changed;
 }
 
 static void
@@ -327,7 +309,7 @@ onnx_body_output(const OnnxBody *body, guint index, OnnxSpec *spec)
     if (i == 0) {
       spec->item_dims = item->dims;
     } else {
-      join_dims(&spec->item_dims, &item->dims);
+      parsers_join_dims(&spec->item_dims, &item->dims);
     }
   }
 }

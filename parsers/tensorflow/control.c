@@ -233,24 +233,6 @@ plan_vars(TfImport *im, const TfLoop *loop, Var *vars, GError **error)
 }
 
 static gboolean
-join_dims(InferDims *dims, const InferDims *other)
-{
-  gboolean changed = FALSE;
-
-  if (dims->n != other->n) {
-    changed = dims->n >= 0;
-    dims->n = -1;
-  }
-  for (gint i = 0; i < dims->n; i++) {
-    if (dims->d[i] != other->d[i] && dims->d[i] != INFER_DIM_UNKNOWN) {
-      dims->d[i] = INFER_DIM_UNKNOWN;
-      changed = TRUE;
-    }
-  }
-  return changed;
-}
-
-static gboolean
 body_inputs(TfImport *im, const TfLoop *loop, TfBody *body, Var *vars, TfValue *inner,
             GError **error)
 {
@@ -413,7 +395,7 @@ loop_body(TfImport *im, const TfLoop *loop, Var *vars, guint round, gboolean *ch
                   take_next(im, loop, vars, inner, next, error);
   for (guint i = 0; i < loop->n_vars && good; i++) {
     if (vars[i].kind == VAR_CARRIED || vars[i].kind == VAR_LIST) {
-      *changed = join_dims(&vars[i].dims, &vars[i].next->dims) || *changed;
+      *changed = parsers_join_dims(&vars[i].dims, &vars[i].next->dims) || *changed;
       if (*changed && round + 1 >= MAX_ROUNDS) {
         vars[i].dims = INFER_DIMS_UNKNOWN;
       }
