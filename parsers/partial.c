@@ -3,6 +3,8 @@
 
 #include "plugin.h"
 
+#include <string.h>
+
 /* How many nodes an error message names. */
 #define MAX_NAMED 20
 
@@ -160,4 +162,44 @@ parsers_join_dims(InferDims *dims, const InferDims *other)
     }
   }
   return changed;
+}
+
+/* "3x300x300" as numbers. */
+static gboolean
+read_shape(const char *text, InferDims *dims)
+{
+  while (*text) {
+    char *end = NULL;
+    gint64 value = g_ascii_strtoll(text, &end, 10);
+    if (end == text || value < 1 || value > 1 << 24 || dims->n == INFER_MAX_DIMS ||
+        (*end != 0 && *end != 'x')) {
+      return FALSE;
+    }
+    dims->d[dims->n++] = value;
+    text = *end ? end + 1 : end;
+  }
+  return dims->n > 1;
+}
+
+gboolean
+parsers_find_shape(const InferParseOptions *options, const char *name, InferDims *dims,
+                   GError **error)
+{
+  const char *const *shapes = options ? options->shapes : NULL;
+  gsize length = strlen(name);
+
+  *dims = INFER_DIMS(INFER_DIM_UNKNOWN);
+  for (gsize i = 0; shapes && shapes[i]; i++) {
+    if (strncmp(shapes[i], name, length) != 0 || shapes[i][length] != ':') {
+      continue;
+    }
+    if (!read_shape(shapes[i] + length + 1, dims)) {
+      g_autofree char *valid = g_utf8_make_valid(shapes[i], -1);
+      g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT, "'%s' is not a shape like name:28x28x1",
+                  valid);
+      return FALSE;
+    }
+    break;
+  }
+  return TRUE;
 }

@@ -19,6 +19,12 @@ InferArray *parsers_known(const InferTensor *tensor);
 char *parsers_tell_problems(const InferParseOptions *options, const GPtrArray *problems,
                             const char *what);
 
+/** parsers_find_shape: the dimensions that @options say for the input @name, the first of which,
+ * the batch, is open; only the batch where they say none. Returns: FALSE where they are no numbers.
+ */
+gboolean parsers_find_shape(const InferParseOptions *options, const char *name, InferDims *dims,
+                            GError **error);
+
 /** parsers_join_dims: leaves of @dims what @other has too, as what goes round a loop needs.
  *  Returns: whether that changed it. */
 gboolean parsers_join_dims(InferDims *dims, const InferDims *other);

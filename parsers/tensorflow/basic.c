@@ -51,8 +51,9 @@ placeholder_dims(TfImport *im, TfNode *node, const char *name, InferDims *dims, 
   }
   if (!shape || shape->unknown_rank) {
     return tf_error(error, INFER_ERROR_UNSUPPORTED,
-                    "the input has no shape; export the graph "
-                    "with one");
+                    "the input has no shape; export the graph with one, or give it as a shape "
+                    "'%s:224x224x3', without the batch",
+                    node->def->name);
   }
   if (shape->n_dim > INFER_MAX_DIMS) {
     return tf_error(error, INFER_ERROR_UNSUPPORTED,
@@ -87,11 +88,33 @@ emit_placeholder(TfImport *im, TfNode *node, GError **error)
                     "outputs that do not need it",
                     type == INFER_TYPE_STRING ? "strings" : "this type");
   }
-  if (!placeholder_dims(im, node, name, &dims, error)) {
+  if (!parsers_find_shape(im->options, node->def->name, &dims, error)) {
+    return FALSE;
+  }
+  if (dims.n > 1) {
+    dims.d[0] = open_dim(im, name, 0);
+  } else if (!placeholder_dims(im, node, name, &dims, error)) {
     return FALSE;
   }
   return tf_out(node, 0, infer_network_add_input(im->network, name, type, &dims, NULL, error));
 }
+
+/* What a caller cuts out of a graph: the node's own operator and all before it are left out. */
+static gboolean
+emit_given(TfImport *im, TfNode *node, GError **error)
+{
+  g_autofree char *name = tf_node_name(node);
+  InferType type = tf_attr_type(node, "T", INFER_TYPE_FLOAT);
+  InferDims dims;
+
+  if (!parsers_find_shape(im->options, node->def->name, &dims, error)) {
+    return FALSE;
+  }
+  dims.d[0] = open_dim(im, name, 0);
+  return tf_out(node, 0, infer_network_add_input(im->network, name, type, &dims, NULL, error));
+}
+
+const TfOp tf_op_given = {"given", emit_given};
 
 /* A switch such as "is training" is fixed at its default; anything larger is an optional input. */
 static gboolean

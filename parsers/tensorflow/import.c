@@ -357,6 +357,32 @@ tf_index_ops(TfImport *im, TfGraph *graph)
   }
 }
 
+/* Nodes that the options give dimensions of become inputs, as placeholders are. */
+static gboolean
+give_inputs(TfImport *im, GError **error)
+{
+  const char *const *shapes = im->options ? im->options->shapes : NULL;
+
+  for (gsize i = 0; shapes && shapes[i]; i++) {
+    const char *colon = strrchr(shapes[i], ':');
+    g_autofree char *name = g_strndup(shapes[i], colon ? (gsize)(colon - shapes[i]) : 0);
+    TfNode *node = tf_graph_find(im->graph, name);
+
+    if (!node) {
+      g_autofree char *valid = g_utf8_make_valid(shapes[i], -1);
+      return tf_error(error, INFER_ERROR_ARGUMENT, "the shape '%s' is of no node of the graph",
+                      valid);
+    }
+    if (tf_is_any(node, "Placeholder", "PlaceholderV2", NULL)) {
+      continue;
+    }
+    node->op = &tf_op_given;
+    node->n_inputs = 0;
+    node->n_deps = 0;
+  }
+  return TRUE;
+}
+
 static void
 import_clear(TfImport *im)
 {
@@ -383,7 +409,7 @@ open_model(TfImport *im, TfModel *model, GError **error)
   index_families(im);
   tf_index_ops(im, im->graph);
   tf_signature_read(im);
-  return TRUE;
+  return give_inputs(im, error);
 }
 
 /* @folder: (nullable): where a SavedModel has its variables */

@@ -61,6 +61,10 @@ GHashTable *tf_frame_inside(const TfGraph *graph, gboolean branches);
 /* function.c */
 extern const TfOp tf_op_function;
 
+/* basic.c */
+/** tf_op_given: a node that the caller's options make an input. */
+extern const TfOp tf_op_given;
+
 /* matrix.c */
 gboolean tf_emit_matmul(TfImport *im, TfNode *node, GError **error);
 

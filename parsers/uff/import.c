@@ -6,38 +6,18 @@
 
 #include <string.h>
 
-/* "3x300x300" as numbers. */
-static gboolean
-read_shape(const char *text, InferDims *dims)
-{
-  while (*text) {
-    char *end = NULL;
-    gint64 value = g_ascii_strtoll(text, &end, 10);
-    if (end == text || value < 1 || value > 1 << 24 || dims->n == INFER_MAX_DIMS ||
-        (*end != 0 && *end != 'x')) {
-      return FALSE;
-    }
-    dims->d[dims->n++] = value;
-    text = *end ? end + 1 : end;
-  }
-  return dims->n > 1;
-}
-
 /* The dimensions of an input: what the caller says, then what the file says. */
 static gboolean
 input_dims(UffImport *im, const UffNode *node, InferDims *dims, GError **error)
 {
-  const char *const *shapes = im->options ? im->options->shapes : NULL;
   gint64 list[INFER_MAX_DIMS];
-  gsize n = uff_ints(im, node, "shape", list, INFER_MAX_DIMS), length = strlen(node->def->id);
+  gsize n = uff_ints(im, node, "shape", list, INFER_MAX_DIMS);
 
-  *dims = INFER_DIMS(-1);
-  for (gsize i = 0; shapes && shapes[i]; i++) {
-    if (g_str_has_prefix(shapes[i], node->def->id) && shapes[i][length] == ':') {
-      return read_shape(shapes[i] + length + 1, dims) ||
-             uff_error(error, INFER_ERROR_ARGUMENT, "'%s' is not a shape like name:28x28x1",
-                       shapes[i]);
-    }
+  if (!parsers_find_shape(im->options, node->def->id, dims, error)) {
+    return FALSE;
+  }
+  if (dims->n > 1) {
+    return TRUE;
   }
   for (gsize i = 1; i < n; i++) {
     dims->d[dims->n++] = list[i];

@@ -9,6 +9,9 @@ const ExecFlag exec_flags[] = {
     {"onnx", EXEC_FLAG_STRING, "FILE", AT(onnx), 0, 0, "an ONNX model"},
     {"tf", EXEC_FLAG_STRING, "FILE", AT(tf), 0, 0,
      "a frozen TensorFlow GraphDef, or the folder of a SavedModel"},
+    {"tfInput", EXEC_FLAG_STRINGS, "NAME,X[,Y...]", AT(tf_inputs), 0, 0,
+     "dimensions of an input that the graph does not say, in its order and without the batch; a\n"
+     "        node that is no input becomes one, and what is before it is left out"},
     {"uff", EXEC_FLAG_STRING, "FILE", AT(uff), 0, 0, "a model in the Universal Framework Format"},
     {"uffInput", EXEC_FLAG_STRINGS, "NAME,X,Y,Z", AT(uff_inputs), 0, 0,
      "dimensions of an input that the file does not say, without the batch: channels, height and\n"

@@ -245,6 +245,7 @@ exec_args_clear(ExecArgs *args)
       g_clear_pointer((char ***)field, g_strfreev);
   }
   g_clear_pointer(&args->plugins, g_ptr_array_unref);
+  g_clear_pointer(&args->tf_inputs, g_ptr_array_unref);
   g_clear_pointer(&args->uff_inputs, g_ptr_array_unref);
   g_clear_pointer(&args->percentiles, g_array_unref);
 }

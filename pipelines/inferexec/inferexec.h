@@ -28,6 +28,7 @@ typedef struct {
   char **outputs;
   char *decoder;
   GPtrArray *plugins;
+  GPtrArray *tf_inputs;
   GPtrArray *uff_inputs;
   gboolean uff_nhwc;
   char *device;

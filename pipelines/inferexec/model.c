@@ -51,45 +51,70 @@ parse_caffe(const ExecArgs *args, const InferParseOptions *options, GError **err
   return g_steal_pointer(&network);
 }
 
-/* "name,3,300,300" as the parser takes it; it finds out by the first layer whether the channels
+/* "name,3,300,300" as the parser takes it; UFF's finds out by the first layer whether the channels
  * come first in the file too. */
 static char *
-uff_shape(const char *text, GError **error)
+input_shape(const char *flag, const char *text, guint rank, GError **error)
 {
   g_auto(GStrv) parts = g_strsplit(text, ",", -1);
   guint n = g_strv_length(parts);
+  g_autofree char *dims = n > 1 ? g_strjoinv("x", parts + 1) : NULL;
   guint64 dim;
 
   for (guint i = 1; i < n; i++) {
     if (!g_ascii_string_to_unsigned(parts[i], 10, 1, 1 << 24, &dim, NULL))
       n = 0;
   }
-  if (n != 4 || parts[0][0] == '\0') {
+  if (n < 2 || (rank > 0 && n != rank + 1) || parts[0][0] == '\0') {
     g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT,
-                "--uffInput=%s: a name and three numbers from 1 are needed, as in in,3,300,300",
-                text);
+                "--%s=%s: a name and %s numbers from 1 are needed, as in in,3,300,300", flag, text,
+                rank > 0 ? "three" : "its");
     return NULL;
   }
-  return g_strdup_printf("%s:%sx%sx%s", parts[0], parts[1], parts[2], parts[3]);
+  return g_strconcat(parts[0], ":", dims, NULL);
+}
+
+/* Returns: (transfer full) (nullable): what a flag says of inputs, for the parser. */
+static char **
+input_shapes(const char *flag, const GPtrArray *texts, guint rank, GError **error)
+{
+  g_autoptr(GStrvBuilder) shapes = g_strv_builder_new();
+
+  for (guint i = 0; texts != NULL && i < texts->len; i++) {
+    g_autofree char *shape = input_shape(flag, texts->pdata[i], rank, error);
+    if (shape == NULL)
+      return NULL;
+    g_strv_builder_add(shapes, shape);
+  }
+  return g_strv_builder_end(shapes);
+}
+
+static InferNetwork *
+parse_tf(const ExecArgs *args, InferParseOptions *options, GError **error)
+{
+  g_auto(GStrv) shapes = input_shapes("tfInput", args->tf_inputs, 0, error);
+
+  if (shapes == NULL)
+    return NULL;
+  options->shapes = (const char *const *)shapes;
+  InferNetwork *network =
+      parse_as("tf", args->tf, INFER_FORMAT_TENSORFLOW, infer_parse_tensorflow, options, error);
+  options->shapes = NULL;
+  return network;
 }
 
 static InferNetwork *
 parse_uff(const ExecArgs *args, InferParseOptions *options, GError **error)
 {
-  g_autoptr(GPtrArray) shapes = g_ptr_array_new_with_free_func(g_free);
+  g_auto(GStrv) shapes = input_shapes("uffInput", args->uff_inputs, 3, error);
 
-  for (guint i = 0; args->uff_inputs != NULL && i < args->uff_inputs->len; i++) {
-    char *shape = uff_shape(args->uff_inputs->pdata[i], error);
-    if (shape == NULL)
-      return NULL;
-    g_ptr_array_add(shapes, shape);
-  }
-  if (args->uff_nhwc && shapes->len == 0) {
+  if (shapes == NULL)
+    return NULL;
+  if (args->uff_nhwc && shapes[0] == NULL) {
     g_set_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT, "--uffNHWC needs --uffInput");
     return NULL;
   }
-  g_ptr_array_add(shapes, NULL);
-  options->shapes = (const char *const *)shapes->pdata;
+  options->shapes = (const char *const *)shapes;
   InferNetwork *network =
       parse_as("uff", args->uff, INFER_FORMAT_UFF, infer_parse_uff, options, error);
   options->shapes = NULL;
@@ -107,8 +132,7 @@ exec_model_parse(const ExecArgs *args, GPtrArray *problems, GError **error)
   if (args->onnx != NULL)
     return parse_as("onnx", args->onnx, INFER_FORMAT_ONNX, infer_parse_onnx, &options, error);
   if (args->tf != NULL)
-    return parse_as("tf", args->tf, INFER_FORMAT_TENSORFLOW, infer_parse_tensorflow, &options,
-                    error);
+    return parse_tf(args, &options, error);
   if (args->uff != NULL)
     return parse_uff(args, &options, error);
   if (args->deploy != NULL)

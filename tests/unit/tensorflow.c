@@ -335,6 +335,40 @@ test_structure(void)
   check_refused(empty, INFER_ERROR_MODEL, "no nodes");
 }
 
+/* A node that the caller gives dimensions of is an input; what is before it need not be known. */
+static void
+test_given_input(void)
+{
+  const char *const shapes[] = {"features:3x2", NULL}, *const wrong[] = {"feature:3x2", NULL};
+  const char *const no_numbers[] = {"features:3xb", NULL};
+  const InferParseOptions options = {.shapes = shapes}, misspelt = {.shapes = wrong};
+  const InferParseOptions unread = {.shapes = no_numbers};
+  g_autoptr(GByteArray) graph = image_graph();
+  g_autoptr(GError) error = NULL;
+
+  gw_op(graph, "spectrum", "AudioSpectrogram", "image", NULL);
+  gw_op(graph, "features", "Mfcc", "spectrum", NULL);
+  gw_op(graph, "out", "Relu", "features", NULL);
+  check_refused(graph, INFER_ERROR_UNSUPPORTED, "Mfcc");
+  g_autoptr(GBytes) bytes = g_bytes_new(graph->data, graph->len);
+  g_autoptr(InferNetwork) network = infer_parse_tensorflow_bytes(bytes, "cut.pb", &options, &error);
+  g_assert_no_error(error);
+  g_assert_cmpuint(infer_network_get_n_inputs(network), ==, 1);
+  const InferTensor *input = infer_network_get_input(network, 0);
+  g_assert_cmpstr(input->name, ==, "features");
+  g_assert_cmpint(input->dims.n, ==, 3);
+  g_assert_true(INFER_DIM_IS_SYMBOL(input->dims.d[0]));
+  g_assert_cmpint(input->dims.d[1], ==, 3);
+  g_assert_cmpint(input->dims.d[2], ==, 2);
+  g_assert_cmpuint(infer_network_get_n_nodes(network), ==, 1);
+  g_assert_null(infer_parse_tensorflow_bytes(bytes, "cut.pb", &misspelt, &error));
+  g_assert_error(error, INFER_ERROR, INFER_ERROR_ARGUMENT);
+  g_assert_nonnull(strstr(error->message, "'feature:3x2' is of no node"));
+  g_clear_error(&error);
+  g_assert_null(infer_parse_tensorflow_bytes(bytes, "cut.pb", &unread, &error));
+  g_assert_nonnull(strstr(error->message, "features:3xb"));
+}
+
 static void
 test_constants(void)
 {
@@ -532,6 +566,7 @@ main(int argc, char **argv)
   g_test_add_func("/tensorflow/unknown-operators", test_unknown_operators);
   g_test_add_func("/tensorflow/many-unknown-operators", test_many_unknown_operators);
   g_test_add_func("/tensorflow/structure", test_structure);
+  g_test_add_func("/tensorflow/given-input", test_given_input);
   g_test_add_func("/tensorflow/constants", test_constants);
   g_test_add_func("/tensorflow/truncated", test_truncated);
   g_test_add_func("/tensorflow/deep-nesting", test_deep_nesting);
