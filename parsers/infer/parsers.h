@@ -25,8 +25,9 @@ typedef enum {
  *   every tensor that nothing reads
  * @max_batch: greatest batch of a model whose batch is open, 0 for 1024
  * @shapes: (nullable): dimensions of inputs, for files that do not say them, as "name:3x300x300"
- *   without the batch, %NULL-terminated; read by UFF and TensorFlow, in the file's order. A node of
- * a TensorFlow graph that is no placeholder becomes an input, and what is before it is left out
+ *   without the batch, %NULL-terminated; read by UFF and TensorFlow, in the file's order. A
+ *   node of a TensorFlow graph that is no placeholder becomes an input, and what is before it is
+ *   left out
  * @problems: (nullable) (element-type utf8): gets a line, to free with g_free(), for each node that
  *   cannot be used: its name, operator, version of the operator set where there is one, and the
  *   reason. The error of the parser names the first of them only
