@@ -178,9 +178,9 @@ stack_nothing(const InferNode *node, guint graph_output, gint64 axis, GError **e
   return infer_array_new(item->type, &dims, error);
 }
 
-InferArray *
-control_lists_stack(ControlLists *self, const InferNode *node, guint index, guint graph_output,
-                    gint64 axis, gboolean backwards, GError **error)
+static InferArray *
+stack(ControlLists *self, const InferNode *node, guint index, guint graph_output, gint64 axis,
+      gboolean backwards, GError **error)
 {
   GPtrArray *list = self->lists[index];
   InferArray *stacked;
@@ -196,4 +196,17 @@ control_lists_stack(ControlLists *self, const InferNode *node, guint index, guin
   if (!stacked)
     g_prefix_error(error, "node '%s' (%s), what it collects: ", node->name, node->op->name);
   return stacked;
+}
+
+gboolean
+control_lists_put(ControlLists *self, const InferEvalArgs *args, guint index, guint output,
+                  guint graph_output, gint64 axis, gboolean backwards, GError **error)
+{
+  const InferArray *out = args->out[output];
+  g_autoptr(InferArray) stacked = NULL;
+
+  if (out && out->size == 0 && self->lists[index]->len == 0)
+    return TRUE;
+  stacked = stack(self, args->node, index, graph_output, axis, backwards, error);
+  return stacked && control_put(args, output, stacked, error);
 }

@@ -41,10 +41,11 @@ void control_lists_clear(ControlLists *self);
 /** Takes @array. FALSE where the loop holds too much by now, with @carried bytes besides. */
 gboolean control_lists_add(ControlLists *self, const InferNode *node, guint index,
                            InferArray *array, gsize carried, GError **error);
-/** Stacks what was collected; an empty array like the body's output @graph_output without any. */
-InferArray *control_lists_stack(ControlLists *self, const InferNode *node, guint index,
-                                guint graph_output, gint64 axis, gboolean backwards,
-                                GError **error);
+/** Gives output @output what was collected, stacked; without any an empty array like the body's
+ * output
+ *  @graph_output. */
+gboolean control_lists_put(ControlLists *self, const InferEvalArgs *args, guint index, guint output,
+                           guint graph_output, gint64 axis, gboolean backwards, GError **error);
 
 /** With made up numbers an evaluation that fails gives zeros. */
 gboolean control_finish(const InferEvalArgs *args, gboolean ok, GError **error);

@@ -282,12 +282,7 @@ finish(const InferEvalArgs *args, State *self, GError **error)
   }
   for (guint i = 0; i < self->shape.n_scans; i++) {
     guint output = self->shape.n_carried + i;
-    const InferArray *out = args->out[output];
-    g_autoptr(InferArray) stacked = NULL;
-    if (out && out->size == 0 && self->lists.lists[i]->len == 0)
-      continue;
-    stacked = control_lists_stack(&self->lists, args->node, i, 1 + output, 0, FALSE, error);
-    if (!stacked || !control_put(args, output, stacked, error))
+    if (!control_lists_put(&self->lists, args, i, output, 1 + output, 0, FALSE, error))
       return FALSE;
   }
   return TRUE;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "number.h"
-
-#include <math.h>
+#include "region.h"
 
 extern const InferOp *const infer_ops_psroipool[];
 
@@ -25,15 +23,13 @@ pool_params(const InferNode *node, PsRoiPool *pool, GError **error)
 {
   pool->outputs = infer_node_get_int(node, "output_dim", 0);
   pool->group = infer_node_get_int(node, "group_size", 0);
-  pool->scale = infer_node_get_float(node, "spatial_scale", 1);
   if (pool->outputs < 1 || pool->outputs > G_MAXINT32 || pool->group < 1 ||
       pool->group > G_MAXINT16)
     return infer_op_error(node, error, INFER_ERROR_ARGUMENT,
                           "output_dim %" G_GINT64_FORMAT " and group_size %" G_GINT64_FORMAT
                           " must be positive",
                           pool->outputs, pool->group);
-  return (pool->scale > 0 && isfinite(pool->scale)) ||
-         infer_op_error(node, error, INFER_ERROR_ARGUMENT, "spatial_scale is %g", pool->scale);
+  return region_scale(node, &pool->scale, error);
 }
 
 static gboolean
@@ -127,12 +123,9 @@ pool_eval(const InferEvalArgs *args, GError **error)
     return FALSE;
   gint64 image = data_product(&x->dims, 1, 4), region = data_product(&dims, 1, 4);
   for (gint64 r = 0; r < dims.d[0]; r++) {
-    const float *roi = (const float *)rois->data + 5 * r;
-    if (!(roi[0] >= 0) || !(roi[0] < (float)x->dims.d[0]))
-      return infer_op_error(args->node, error, INFER_ERROR_SHAPE,
-                            "region %" G_GINT64_FORMAT " is of image %g, there are "
-                            "%" G_GINT64_FORMAT,
-                            r, (double)roi[0], x->dims.d[0]);
+    const float *roi = region_at(args, r, error);
+    if (!roi)
+      return FALSE;
     pool_region(&pool, (const float *)x->data + (gint64)roi[0] * image, x->dims.d[2], x->dims.d[3],
                 roi, (float *)out->data + r * region);
   }

@@ -261,15 +261,8 @@ finish(const InferEvalArgs *args, State *self, GError **error)
       return FALSE;
   for (guint i = 0; i < self->shape.n_scans; i++) {
     guint output = self->shape.n_states + i;
-    const InferArray *out = args->out[output];
-    g_autoptr(InferArray) stacked = NULL;
-
-    if (out && out->size == 0 && self->lists.lists[i]->len == 0)
-      continue;
-    stacked =
-        control_lists_stack(&self->lists, args->node, i, output, element(self->shape.out_axes, i),
-                            element(self->shape.out_back, i) != 0, error);
-    if (!stacked || !control_put(args, output, stacked, error))
+    if (!control_lists_put(&self->lists, args, i, output, output, element(self->shape.out_axes, i),
+                           element(self->shape.out_back, i) != 0, error))
       return FALSE;
   }
   return TRUE;
