@@ -225,3 +225,22 @@ tf_transpose(TfImport *im, TfNode *node, const char *suffix, InferTensor *input,
   GVariant *attrs = infer_attrs_new("perm", 'I', perm, n, NULL);
   return tf_add1(im, node, suffix, "Transpose", attrs, input, error);
 }
+
+InferTensor *
+tf_part(TfImport *im, TfNode *node, InferTensor *x, gint64 axis, gint64 start, gint64 end,
+        gint64 step, GError **error)
+{
+  InferTensor *in[5] = {x, tf_ints(im, node, "starts", &start, 1),
+                        tf_ints(im, node, "ends", &end, 1), tf_ints(im, node, "axes", &axis, 1),
+                        tf_ints(im, node, "steps", &step, 1)};
+
+  return tf_add(im, node, "part", "Slice", NULL, in, 5, error);
+}
+
+InferTensor *
+tf_join(TfImport *im, TfNode *node, InferTensor *const *parts, guint n, gint64 axis, GError **error)
+{
+  return n == 1 ? parts[0]
+                : tf_add(im, node, "joined", "Concat", infer_attrs_new("axis", 'i', axis, NULL),
+                         parts, n, error);
+}

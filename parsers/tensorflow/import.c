@@ -9,10 +9,10 @@
 #include <string.h>
 
 static const TfOp *const families[] = {
-    tf_ops_basic,     tf_ops_cell,   tf_ops_control, tf_ops_convolution, tf_ops_detection,
-    tf_ops_function,  tf_ops_index,  tf_ops_list,    tf_ops_math,        tf_ops_matrix,
-    tf_ops_pointwise, tf_ops_pool,   tf_ops_reduce,  tf_ops_resize,      tf_ops_shape,
-    tf_ops_slice,     tf_ops_volume,
+    tf_ops_basic,       tf_ops_blocks,    tf_ops_boxes,     tf_ops_cell,   tf_ops_control,
+    tf_ops_convolution, tf_ops_detection, tf_ops_function,  tf_ops_index,  tf_ops_list,
+    tf_ops_math,        tf_ops_matrix,    tf_ops_pointwise, tf_ops_pool,   tf_ops_reduce,
+    tf_ops_resize,      tf_ops_shape,     tf_ops_slice,     tf_ops_volume,
 };
 
 void

@@ -30,6 +30,8 @@ struct _TfImport {
 
 /* The families. */
 extern const TfOp tf_ops_basic[];
+extern const TfOp tf_ops_blocks[];
+extern const TfOp tf_ops_boxes[];
 extern const TfOp tf_ops_control[];
 extern const TfOp tf_ops_convolution[];
 extern const TfOp tf_ops_detection[];
@@ -134,6 +136,12 @@ InferTensor *tf_unsqueeze(TfImport *im, TfNode *node, const char *suffix, InferT
 /** tf_transpose: @input with its dimensions in the order @perm. */
 InferTensor *tf_transpose(TfImport *im, TfNode *node, const char *suffix, InferTensor *input,
                           const gint64 *perm, gsize n, GError **error);
+
+/** tf_part: / tf_join: a Slice along one axis, and a Concat; one part alone is given back. */
+InferTensor *tf_part(TfImport *im, TfNode *node, InferTensor *x, gint64 axis, gint64 start,
+                     gint64 end, gint64 step, GError **error);
+InferTensor *tf_join(TfImport *im, TfNode *node, InferTensor *const *parts, guint n, gint64 axis,
+                     GError **error);
 
 /* value.c: inputs and outputs of nodes */
 

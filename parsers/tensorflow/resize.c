@@ -106,7 +106,7 @@ pad_symmetric(TfImport *im, TfNode *node, InferTensor *x, const gint64 *pads, gb
   for (gint64 axis = 0; axis < rank && x; axis++) {
     InferTensor *parts[3] = {NULL, x, NULL};
     for (guint side = 0; side < 2; side++) {
-      gint64 n = pads[axis + (side ? rank : 0)], back = -1;
+      gint64 n = pads[axis + (side ? rank : 0)];
       if (n == 0) {
         continue;
       }
@@ -114,17 +114,13 @@ pad_symmetric(TfImport *im, TfNode *node, InferTensor *x, const gint64 *pads, gb
         return tf_error(error, INFER_ERROR_MODEL, "a padding is larger than the image");
       }
       gint64 start = side ? -1 : n - 1, end = side ? -n - 1 : G_MININT64;
-      InferTensor *in[5] = {x, tf_ints(im, node, "starts", &start, 1),
-                            tf_ints(im, node, "ends", &end, 1), tf_ints(im, node, "axes", &axis, 1),
-                            tf_ints(im, node, "steps", &back, 1)};
-      parts[side * 2] = tf_add(im, node, "mirrored", "Slice", NULL, in, 5, error);
+      parts[side * 2] = tf_part(im, node, x, axis, start, end, -1, error);
       if (!parts[side * 2]) {
         return FALSE;
       }
     }
     if (parts[0] || parts[2]) {
-      x = tf_add(im, node, "padded", "Concat", infer_attrs_new("axis", 'i', axis, NULL),
-                 parts + (parts[0] ? 0 : 1), 1 + !!parts[0] + !!parts[2], error);
+      x = tf_join(im, node, parts + (parts[0] ? 0 : 1), 1 + !!parts[0] + !!parts[2], axis, error);
     }
   }
   return x && tf_out_as(node, 0, x, nchw);
